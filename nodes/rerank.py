@@ -1,0 +1,52 @@
+"""Rerank: from many candidates to the few that may enter the prompt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from graph.context import TurnContext
+from graph.state import TurnState
+from memory.transcript import Message, Transcript, TreeKey
+from models.reranker import Reranker
+from nodes.retrieve import last_text
+
+
+@dataclass(frozen=True)
+class Rerank:
+    """Orders by the cross-encoder where one is configured, otherwise by the first stage's score."""
+
+    transcript: Transcript
+    reranker: Reranker | None
+
+    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+        context = runtime.context or TurnContext()
+        key = TreeKey(context.owner, state.tree_id)
+        candidates = state.candidates if self.reranker else state.candidates[: context.memories]
+        memories = await self._with_text(key, candidates)
+        if self.reranker and memories:
+            query = state.newest or last_text(state)
+            scores = await self.reranker.scores(query, [m["text"] for m in memories])
+            memories = [m | {"score": s} for m, s in zip(memories, scores, strict=True)]
+            memories.sort(key=lambda m: m["score"], reverse=True)
+        return {"memories": memories[: context.memories]}
+
+    async def _with_text(self, key: TreeKey, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        said = [c["ref"] for c in candidates if c["kind"] == "message"]
+        described = [c["ref"] for c in candidates if c["kind"] == "card"]
+        texts = {("message", m.id): of_message(m) for m in await self.transcript.messages(key, said)}
+        for chunk in await self.transcript.card_chunks(key, described):
+            texts["card", chunk.id] = {"text": chunk.text}
+        return [c | texts[c["kind"], c["ref"]] for c in candidates]
+
+
+def of_message(message: Message) -> dict[str, Any]:
+    """What the prompt needs to know of a recalled message."""
+    return {
+        "text": message.text,
+        "role": message.role,
+        "speaker": message.speaker,
+        "created_at": message.created_at,
+    }

@@ -1,0 +1,107 @@
+"""Store: apply plan and reply in one transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from langgraph.runtime import Runtime
+
+from graph.context import TurnContext
+from graph.state import TurnState
+from memory.align import fingerprint
+from memory.path import Path
+from memory.transcript import Card, Committed, NewMessage, Transcript, TreeKey, TurnWrite
+from memory.working import WorkingMemory
+from nodes.layout import text_of
+
+
+@dataclass(frozen=True)
+class Store:
+    """What is acknowledged is kept: the transaction is durable when this node returns."""
+
+    transcript: Transcript
+    working: WorkingMemory
+
+    async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
+        key = TreeKey((runtime.context or TurnContext()).owner, state.tree_id)
+        write = turn_write(state, key)
+        committed = await self.transcript.commit(write)
+        newest = committed.path.slice(len(committed.path) - 20)
+        await self.working.put(
+            key.owner, state.session_id, committed.version, await self.transcript.messages(key, newest)
+        )
+        return {"stored": stored(state, committed)}
+
+
+def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
+    """The transaction of a turn: its path with the new rows, its replies, its card when that changed."""
+    replies = [r["text"] for r in state.replies if r["remembered"]]
+    before = ""
+    path, rows = state.path, [i for i, row in enumerate(state.window) if row["id"] is None]
+    if state.continues is not None and replies:
+        before = text_of(state.messages[state.window[state.continues]["index"]])
+        path = Path(path).prefix(len(Path(path)) - 1).ranges
+        rows = [i for i in rows if i != state.continues]
+    numbers = {row: n for n, row in enumerate(rows)}
+    return TurnWrite(
+        key=key,
+        session_id=state.session_id,
+        turn_id=state.turn_id,
+        path=[[-numbers[-a - 1] - 1] * 2 if a < 0 else [a, b] for a, b in path],
+        new=[new_message(state, row) for row in rows],
+        replies=[reply_message(state, before + text) for text in replies],
+        chat_id=state.chat_id,
+        character=state.card.get("name") or state.character,
+        user_name=state.user_name,
+        forked_from=state.forked_from,
+        card=card_of(state),
+        history_from=state.history_from,
+    )
+
+
+def new_message(state: TurnState, row: int) -> NewMessage:
+    """A row of the window that is not stored yet; the newest message's emotion is known already."""
+    shown = state.window[row]
+    text = text_of(state.messages[shown["index"]])
+    message = NewMessage(shown["role"], shown["speaker"], text, shown["fingerprint"])
+    if shown["role"] != "user" or row != newest_row(state):
+        return message
+    return replace(
+        message,
+        emotion=state.emotion,
+        confidence=state.confidence,
+        importance=state.importance,
+        emotion_known=True,
+    )
+
+
+def newest_row(state: TurnState) -> int | None:
+    """The row of the last user message."""
+    return next((i for i in reversed(range(len(state.window))) if state.window[i]["role"] == "user"), None)
+
+
+def reply_message(state: TurnState, text: str) -> NewMessage:
+    """A reply as it is stored; its emotion is read later, from the outbox."""
+    speaker = state.character or state.card.get("name", "")
+    return NewMessage("assistant", speaker, text, fingerprint("assistant", text))
+
+
+def card_of(state: TurnState) -> Card | None:
+    """The card, when it is new or edited."""
+    if not state.card.get("changed"):
+        return None
+    return Card(state.card["name"], state.card["text"], state.card["user_persona"], state.card["hash"])
+
+
+def stored(state: TurnState, committed: Committed) -> dict[str, Any]:
+    """What the transaction left, as state."""
+    return {
+        "session_id": state.session_id,
+        "tree_id": state.tree_id,
+        "version": committed.version,
+        "length": len(committed.path),
+        "message_ids": committed.new_ids,
+        "reply_ids": committed.reply_ids,
+        "path": committed.path.ranges,
+    }

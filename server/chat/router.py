@@ -1,0 +1,147 @@
+"""POST /v1/chat/completions and GET /v1/models, each with a chat id in the path too."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from typing import Any
+from urllib.parse import quote
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from openai.types import Model
+from starlette.types import Receive
+
+from graph.errors import NotFound
+from graph.resources import Resources
+from graph.state import TurnInput
+from memory import sessions
+from memory.align import incoming
+from models.chat import ChatModel
+from server import errors
+from server.chat.protocol import ChatRequest, Envelope, parse
+from server.chat.serving import Run, Turns
+from server.chat.streaming import Chunks, Failed, remaining, whole
+from server.dependencies import OWNER, OurResources, OurTurns
+from server.sillytavern import Interpretation, interpret
+
+READABLE = " !#$&'()*+,/:;=?@[]"
+
+router = APIRouter()
+
+
+@router.post("/v1/chat/completions")
+async def chat_completions(request: Request, resources: OurResources, turns: OurTurns) -> Response:
+    """Answer as the character, and remember."""
+    return await _answer(request, resources, turns, chat_id="")
+
+
+@router.post("/c/{chat_id:path}/v1/chat/completions")
+async def chat_completions_of(
+    chat_id: str, request: Request, resources: OurResources, turns: OurTurns
+) -> Response:
+    """The same, in the chat that the path names."""
+    return await _answer(request, resources, turns, chat_id)
+
+
+@router.get("/v1/models")
+async def models(resources: OurResources) -> JSONResponse:
+    """The models that may be asked for, the default first."""
+    offered = await resources.chat.models()
+    data = [_model(resources.chat, name) for name in offered]
+    return JSONResponse({"object": "list", "data": data})
+
+
+@router.get("/c/{chat_id:path}/v1/models")
+async def models_of(chat_id: str, resources: OurResources) -> JSONResponse:
+    """The same: which models there are does not depend on the chat."""
+    return await models(resources)
+
+
+@router.get("/v1/models/{model:path}")
+async def model(model: str, resources: OurResources) -> JSONResponse:
+    """One of them, or 404."""
+    if model not in await resources.chat.models():
+        raise NotFound(f"There is no model {model!r} here.")
+    return JSONResponse(_model(resources.chat, model))
+
+
+def _model(chat: ChatModel, name: str) -> dict[str, Any]:
+    described = Model(id=name, created=int(time.time()), object="model", owned_by=chat.provider)
+    return described.model_dump(exclude_unset=True)
+
+
+async def _answer(request: Request, resources: Resources, turns: Turns, chat_id: str) -> Response:
+    asked = parse(await request.body())
+    meant = interpret(asked.body, request.headers, chat_id, resources.settings.markers)
+    turn = _turn(asked, meant)
+    run, task = turns.start(turn, _session_request(turn, meant.user), streamed=asked.stream)
+    watcher = asyncio.create_task(_watch(request.receive, run))
+    task.add_done_callback(lambda _: watcher.cancel())
+    envelope = Envelope(f"chatcmpl-{turn.turn_id}", asked.model or resources.chat.name)
+    if asked.stream:
+        return await _streamed(run, Chunks(envelope, include_usage=asked.include_usage))
+    return await _in_one(run, envelope)
+
+
+def _turn(asked: ChatRequest, meant: Interpretation) -> TurnInput:
+    return TurnInput(
+        messages=asked.messages,
+        kind=meant.kind,
+        turn_id=uuid.uuid4().hex,
+        chat_id=meant.chat_id,
+        character=meant.character,
+        user_name=meant.user_name,
+        names=list(meant.names),
+        model=asked.model,
+        sampling=asked.sampling,
+    )
+
+
+def _session_request(turn: TurnInput, user: str) -> sessions.Request:
+    return sessions.Request(
+        owner=OWNER,
+        window=incoming(turn.messages, turn.names),
+        chat_id=turn.chat_id,
+        user=user,
+        character=turn.character,
+        continues=turn.kind == "continue",
+    )
+
+
+async def _watch(receive: Receive, run: Run) -> None:
+    """Await the moment the client goes away; after the answer was sent this changes nothing."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    run.client_left()
+
+
+async def _streamed(run: Run, chunks: Chunks) -> Response:
+    """Headers leave with the first event, so that an early error still has its own status."""
+    first = await run.events.get()
+    if isinstance(first, Failed):
+        return errors.response_of(first.error, run.turn.turn_id)
+    lines = remaining(first, run.events, chunks, run.turn.turn_id)
+    headers = _headers(run) | {"cache-control": "no-cache", "x-accel-buffering": "no"}
+    return StreamingResponse(lines, media_type="text/event-stream", headers=headers)
+
+
+async def _in_one(run: Run, envelope: Envelope) -> Response:
+    answer = await whole(run.events, envelope)
+    if isinstance(answer, Failed):
+        return errors.response_of(answer.error, run.turn.turn_id)
+    return Response(
+        answer.model_dump_json(exclude_unset=True), media_type="application/json", headers=_headers(run)
+    )
+
+
+def _headers(run: Run) -> dict[str, str]:
+    """How the request was understood; ids are percent-encoded where a header cannot carry them."""
+    known = {
+        "x-session-id": quote(run.turn.session_id, safe=READABLE),
+        "x-turn-id": run.turn.turn_id,
+        "x-turn-kind": run.turn.kind,
+        "x-turn-change": run.change,
+    }
+    return {name: value for name, value in known.items() if value}

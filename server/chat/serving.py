@@ -1,0 +1,174 @@
+"""Runs turns: each is a task of its own, so that a client that leaves never cancels what must be stored."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from graph.build import build_graph
+from graph.checkpoints import forget_after, latest, prune, thread
+from graph.context import TurnContext
+from graph.errors import EmotionalRagError
+from graph.resources import Resources
+from graph.state import STORED_KINDS, TurnInput
+from graph.stops import Stops
+from memory.sessions import Assignment, Request
+from server.chat.streaming import Channel, Failed, Kept
+
+log = logging.getLogger(__name__)
+
+STREAM_MODES = ["custom", "updates"]
+
+
+@dataclass(eq=False)
+class Run:
+    """One turn under way; the session and the change of its turn are known from its first event on."""
+
+    turn: TurnInput
+    streamed: bool
+    stops: Stops
+    events: Channel = field(default_factory=Channel)
+    change: str = ""
+    reasons: dict[int, str] = field(default_factory=dict)
+    usage: dict[str, int] = field(default_factory=dict)
+    stored: bool = False
+
+    def stop(self) -> None:
+        """End the provider's stream; the run goes on through `store`. Only streamed text is kept."""
+        self.stops.stop(self.turn.turn_id, keep=self.streamed)
+
+    def client_left(self) -> None:
+        """Stop, and go on without anybody reading."""
+        self.stop()
+        self.events.abandon()
+
+    def assign(self, assignment: Assignment) -> None:
+        """Tell the turn which session it belongs to."""
+        self.turn.session_id = assignment.session_id
+        self.turn.tree_id = assignment.key.tree_id
+        self.turn.forked_from = assignment.forked_from
+        self.change = assignment.alignment.change
+
+    async def take(self, mode: str, chunk: dict[str, Any]) -> None:
+        """One item of the graph's stream (Any: JSON)."""
+        if mode == "updates":
+            self.stored = self.stored or "store" in chunk
+            self.usage = (chunk.get("generate") or {}).get("usage") or self.usage
+        elif chunk["type"] == "delta":
+            await self.events.put(chunk)
+        elif chunk["type"] == "end":
+            self.reasons[int(chunk["index"])] = str(chunk["finish_reason"])
+
+
+class Turns:
+    """Starts turns, and waits for them when the server ends."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+        self._graph = build_graph(resources, checkpointer=resources.checkpointer)
+        self._fleeting = build_graph(resources)
+        self._running: dict[asyncio.Task[None], Run] = {}
+
+    @property
+    def running(self) -> list[Run]:
+        return list(self._running.values())
+
+    def start(self, turn: TurnInput, request: Request, *, streamed: bool) -> tuple[Run, asyncio.Task[None]]:
+        """Begin a turn; what happens arrives in `Run.events`, errors included."""
+        run = Run(turn, streamed, self._resources.stops)
+        task = asyncio.create_task(self._run(run, request), name=f"turn {turn.turn_id}")
+        self._running[task] = run
+        task.add_done_callback(self._running.pop)
+        return run, task
+
+    async def finish(self, grace: float) -> None:
+        """Let the turns under way end; after `grace` seconds stop them, then stop waiting for readers."""
+        for end in (Run.stop, Run.client_left):
+            await self._wait(grace)
+            for run in self.running:
+                end(run)
+        await self._wait(grace)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+    async def _wait(self, seconds: float) -> None:
+        if self._running:
+            await asyncio.wait(self._running, timeout=seconds)
+
+    async def _run(self, run: Run, request: Request) -> None:
+        began = time.monotonic()
+        try:
+            with self._resources.stops.turn(run.turn.turn_id):
+                await self._turn(run, request)
+        except EmotionalRagError as error:
+            log.warning("turn %s: %s: %s", run.turn.turn_id, type(error).__name__, error)
+            await run.events.put(Failed(error))
+        except Exception as error:
+            log.exception("turn %s failed", run.turn.turn_id)
+            await run.events.put(Failed(error))
+        took = time.monotonic() - began
+        log.info("turn %s: %s %s in %.2f s", run.turn.turn_id, run.turn.kind, run.change, took)
+
+    async def _turn(self, run: Run, request: Request) -> None:
+        sessions = self._resources.sessions
+        if run.turn.kind in STORED_KINDS:
+            async with sessions.turn(request) as assignment:
+                run.assign(assignment)
+                await self._stored_turn(run, request.owner)
+            return
+        if run.turn.kind in ("quiet", "impersonate"):
+            run.assign(await sessions.find(request))
+        stream = self._fleeting.astream(
+            _channels(run.turn), context=TurnContext(owner=request.owner), stream_mode=STREAM_MODES
+        )
+        async for mode, chunk in stream:
+            await run.take(mode, chunk)
+        await run.events.put(Kept(run.reasons, run.usage))
+
+    async def _stored_turn(self, run: Run, owner: str) -> None:
+        """Run until `store` committed, acknowledge, then do what is not part of the turn."""
+        saver, thread_id = self._resources.checkpointer, f"{owner}:{run.turn.session_id}"
+        before = await latest(saver, thread_id)
+        try:
+            await self._until_stored(run, owner)
+        except BaseException:
+            await forget_after(saver, thread_id, before)
+            raise
+        await run.events.put(Kept(run.reasons, run.usage))
+        try:
+            await self._afterwards(run, owner)
+        except Exception:
+            log.exception("turn %s is stored; what follows it failed", run.turn.turn_id)
+
+    async def _until_stored(self, run: Run, owner: str) -> None:
+        stream = self._graph.astream(
+            _channels(run.turn),
+            thread(owner, run.turn.session_id),
+            context=TurnContext(owner=owner),
+            stream_mode=STREAM_MODES,
+            durability="exit",
+            interrupt_after=["store"],
+        )
+        async for mode, chunk in stream:
+            await run.take(mode, chunk)
+        if not run.stored:
+            raise RuntimeError("the run ended before it stored the turn")
+
+    async def _afterwards(self, run: Run, owner: str) -> None:
+        config = thread(owner, run.turn.session_id)
+        await self._graph.ainvoke(None, config, context=TurnContext(owner=owner), durability="exit")
+        await prune(
+            self._resources.checkpointer,
+            config["configurable"]["thread_id"],
+            self._resources.settings.checkpoint_turns,
+        )
+        self._resources.worker.wake()
+
+
+def _channels(turn: TurnInput) -> dict[str, Any]:
+    """The turn as plain channel values: a dataclass would be pickled into the checkpoint."""
+    return {f.name: getattr(turn, f.name) for f in fields(turn)}

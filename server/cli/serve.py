@@ -1,0 +1,18 @@
+"""`emotional-rag serve`."""
+
+from __future__ import annotations
+
+import asyncio
+
+from graph.settings import load_settings
+from server.banner import show_banner
+from server.serve import bind, configure_logging, serve_on
+
+
+def serve() -> int:
+    """Serve until Ctrl-C or SIGTERM."""
+    settings = load_settings()
+    configure_logging(settings.log_level)
+    with bind(settings.host, settings.port) as listener:
+        asyncio.run(serve_on(listener, settings, show_banner))
+    return 0

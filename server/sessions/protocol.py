@@ -1,0 +1,97 @@
+"""Sessions and their messages as the API shows them, in OpenAI's list shape."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel
+
+from memory.transcript import Message, Session
+
+
+class SessionObject(BaseModel):
+    """One line through a chat."""
+
+    id: str
+    object: Literal["session"] = "session"
+    chat_id: str
+    tree_id: str
+    character: str
+    user_name: str
+    messages: int
+    version: int
+    forked_from: str
+    left_behind: bool
+    created_at: float
+    updated_at: float
+
+
+class MessageObject(BaseModel):
+    """One message on a session's path."""
+
+    id: int
+    object: Literal["session.message"] = "session.message"
+    role: str
+    speaker: str
+    content: str
+    emotion: str
+    confidence: float
+    importance: float
+    created_at: float
+
+
+class SessionList(BaseModel):
+    """A page of sessions, most recently used first."""
+
+    object: Literal["list"] = "list"
+    data: list[SessionObject]
+    total: int
+    has_more: bool
+
+
+class MessageList(BaseModel):
+    """A page of a path, oldest first."""
+
+    object: Literal["list"] = "list"
+    data: list[MessageObject]
+    total: int
+    has_more: bool
+
+
+class SessionDeleted(BaseModel):
+    """What DELETE answers."""
+
+    id: str
+    object: Literal["session.deleted"] = "session.deleted"
+    deleted: bool = True
+    messages: int
+    """How many messages were removed; those that another session needs stay."""
+
+
+def session_object(session: Session) -> SessionObject:
+    return SessionObject(
+        id=session.session_id,
+        chat_id=session.chat_id,
+        tree_id=session.key.tree_id,
+        character=session.character,
+        user_name=session.user_name,
+        messages=len(session.path),
+        version=session.version,
+        forked_from=session.forked_from,
+        left_behind=session.left_behind,
+        created_at=session.created_at,
+        updated_at=session.updated_at,
+    )
+
+
+def message_object(message: Message) -> MessageObject:
+    return MessageObject(
+        id=message.id,
+        role=message.role,
+        speaker=message.speaker,
+        content=message.text,
+        emotion=message.emotion,
+        confidence=message.confidence,
+        importance=message.importance,
+        created_at=message.created_at,
+    )
