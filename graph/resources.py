@@ -1,3 +1,97 @@
 """Resources: the live objects the nodes need; opened and closed in one place, once a process."""
 
 from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
+
+from graph.checkpoints import open_checkpointer
+from graph.settings import Settings
+from graph.stops import Stops
+from memory.catalog import Catalog
+from memory.files import FolderLock
+from memory.sessions import Sessions
+from memory.summaries import Summariser
+from memory.transcript import Transcript
+from memory.transcript_sqlite import SqliteTranscript
+from memory.vectors import VectorIndex
+from memory.vectors_open import open_vectors
+from memory.worker import Worker
+from memory.working import RamWorkingMemory, WorkingMemory
+from models.chat import ChatModel, open_chat
+from models.embedding import Embedder, open_embedder
+from models.emotion import EmotionDetector, open_emotion
+from models.reranker import Reranker, open_reranker
+from models.tokens import TokenCounter, open_counter
+
+
+@dataclass(frozen=True)
+class Resources:
+    """Everything alive that a turn needs; nodes take the parts they name."""
+
+    settings: Settings
+    lock: FolderLock
+    catalog: Catalog
+    transcript: Transcript
+    sessions: Sessions
+    working: WorkingMemory
+    vectors: VectorIndex
+    embedder: Embedder
+    emotion: EmotionDetector
+    reranker: Reranker | None
+    chat: ChatModel
+    counter: TokenCounter
+    checkpointer: AsyncSqliteSaver
+    worker: Worker
+    stops: Stops
+
+
+@asynccontextmanager
+async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+    """Open everything in order and close it in reverse.
+
+    Raises DataFolderBusy when another process holds the data folder, SettingsError when a setting names
+    what cannot be loaded.
+    """
+    async with AsyncExitStack() as stack:
+        root = settings.db_path
+        lock = await asyncio.to_thread(FolderLock, root)
+        stack.callback(lock.release)
+        embedder, chat = await asyncio.gather(open_embedder(settings), open_chat(settings))
+        stack.push_async_callback(embedder.close)
+        stack.push_async_callback(chat.close)
+        reranker = await open_reranker(settings)
+        if reranker is not None:
+            stack.push_async_callback(reranker.close)
+        catalog = await asyncio.to_thread(Catalog.open, root)
+        stack.callback(catalog.close)
+        transcript = await SqliteTranscript.open(root, catalog)
+        stack.push_async_callback(transcript.close)
+        vectors = await open_vectors(settings, root, embedder.weights_hash, embedder.dimension)
+        stack.push_async_callback(vectors.close)
+        emotion = await open_emotion(settings)
+        summariser = Summariser(transcript, chat, settings.summary_words)
+        worker = Worker(transcript, vectors, embedder, emotion, summariser)
+        worker.start()
+        stack.push_async_callback(worker.close)
+        yield Resources(
+            settings=settings,
+            lock=lock,
+            catalog=catalog,
+            transcript=transcript,
+            sessions=Sessions(transcript, catalog),
+            working=RamWorkingMemory(settings.max_working_memory_size),
+            vectors=vectors,
+            embedder=embedder,
+            emotion=emotion,
+            reranker=reranker,
+            chat=chat,
+            counter=await open_counter(settings, chat),
+            checkpointer=await stack.enter_async_context(open_checkpointer(root / "checkpoints.sqlite")),
+            worker=worker,
+            stops=Stops(),
+        )

@@ -1,13 +1,16 @@
 """TurnInput and TurnState: what flows along the edges, plain JSON-able values only.
 
-A request becomes a `TurnInput`; every node returns the fields of `TurnState` it changed. No node reads a
-value that an earlier turn left behind: `reconcile` sets every field again.
+A request becomes a `Turn`; every node returns the fields of `TurnState` it changed. No node reads a value
+that an earlier turn left behind: what a run is given, besides its messages, lives in the ephemeral channel
+`request`, and `reconcile` sets every other field again.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields
+from typing import Annotated, Any, Literal
+
+from langgraph.channels import EphemeralValue
 
 Kind = Literal["normal", "continue", "impersonate", "quiet", "raw", "test"]
 """How a request is meant. Only `normal` and `continue` are chat turns and are stored."""
@@ -22,8 +25,8 @@ Ranges = list[list[int]]
 
 
 @dataclass
-class TurnInput:
-    """What a run starts from; only `messages` is required (Studio and the SDK send no more)."""
+class Turn:
+    """What is known of a request before the run; only `messages` is required."""
 
     messages: list[ChatMessage]
     kind: Kind = "normal"
@@ -45,10 +48,26 @@ class TurnInput:
     sampling: dict[str, Any] = field(default_factory=dict)
     """The request's other fields as they came: temperature, max_tokens, tools, stop, n, min_p, ..."""
 
+    def as_input(self) -> dict[str, Any]:
+        """The input of a run: `messages`, and the other fields as `request`."""
+        given = {f.name: getattr(self, f.name) for f in fields(self)}
+        return {"messages": given.pop("messages"), "request": given}
+
 
 @dataclass
-class TurnState(TurnInput):
-    """`TurnInput` and what the nodes add to it."""
+class TurnInput:
+    """What a run starts from. Studio and the SDK send `messages` alone."""
+
+    messages: list[ChatMessage]
+    request: Annotated[dict[str, Any], EphemeralValue] = field(default_factory=dict)
+    """Fields of `Turn` besides `messages`; gone after `reconcile`, so that no later turn inherits them."""
+
+
+@dataclass
+class TurnState(Turn):
+    """A turn and what the nodes add to it."""
+
+    request: Annotated[dict[str, Any], EphemeralValue] = field(default_factory=dict)
 
     # reconcile
     change: str = ""

@@ -1,8 +1,8 @@
 """The transcript: the truth of every chat. This module holds its words and its Protocol.
 
 A *tree* is everything that grew from one beginning of a chat; its messages never change. A *session* is one
-path through a tree. Ids of messages are positive integers, unique within their tree, increasing in the order of
-storing. One SQLite file a tree (`memory.transcript_sqlite`); every key begins with the owner.
+path through a tree. Ids of messages are positive integers, unique within their tree, increasing in the order
+of storing. One SQLite file a tree (`memory.transcript_sqlite`); every key begins with the owner.
 """
 
 from __future__ import annotations
@@ -102,7 +102,11 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One row of the outbox. `ref`: message id, card row id or summary's first message id."""
+    """One row of the outbox.
+
+    `ref`: message id, card row id (`payload`: chunks, the ids of its chunks) or the first message id of a
+    summary's run (`payload`: session_id, over).
+    """
 
     id: int
     kind: JobKind
@@ -120,7 +124,7 @@ class TurnWrite:
     session_id: str
     turn_id: str
     path: Ranges
-    """The whole path up to the newest message: ids where stored; a negative entry -i-1 stands for `new[i]`."""
+    """The whole path up to the newest message: stored ids; a negative entry -i-1 stands for `new[i]`."""
     new: Sequence[NewMessage]
     """The messages of `path` that are not stored yet, in path order."""
     replies: Sequence[NewMessage]
@@ -185,6 +189,10 @@ class Transcript(Protocol):
 
     async def sessions(self, owner: str, *, limit: int = 100, offset: int = 0) -> SessionPage: ...
 
+    async def lines(self, key: TreeKey) -> list[Session]:
+        """The sessions of one tree, most recently updated first; an unknown tree has none."""
+        ...
+
     async def tree(self, key: TreeKey) -> TreeView:
         """The tree's shape, cached while the tree is open; an unknown tree is empty."""
         ...
@@ -196,10 +204,11 @@ class Transcript(Protocol):
     async def commit(self, write: TurnWrite) -> Committed:
         """Apply a turn in one transaction.
 
-        Messages are idempotent by (parent, role, fingerprint): an equal sibling is used again, whether it is on
-        a path or not. Every message stored anew gets an `embed_message` job, and a `read_emotion` job when its
-        emotion is not known; a card gets its row, its chunks and `embed_card` jobs. A second commit with the
-        same `turn_id` on a session leaves the same state and returns the same ids. Creates tree and session when they do not exist.
+        Messages are idempotent by (parent, role, fingerprint): an equal sibling is used again, on a path or
+        not, and so is a message that was hidden or edited away and comes back (`memory.reuse`). Every message
+        stored anew gets an `embed_message` job, and a `read_emotion` job when its emotion is not known; a new
+        card gets its row, its chunks and an `embed_card` job. Repeating a session's last turn (`turn_id`)
+        leaves the same state and returns the same ids. Creates tree and session when they do not exist.
         """
         ...
 

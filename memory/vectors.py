@@ -39,12 +39,17 @@ class VectorIndex(Protocol):
 
     name: str
 
-    async def upsert(self, key: TreeKey, items: Sequence[Item]) -> None: ...
+    async def upsert(self, key: TreeKey, items: Sequence[Item]) -> None:
+        """Add items, replacing those of the same kind and ref."""
+        ...
 
     async def search(
         self, key: TreeKey, kind: ItemKind, query: Vector, allowed: Path | None, k: int
     ) -> list[Hit]:
-        """The k best items of a kind, best first, only those whose ref is on `allowed` (None: all)."""
+        """The k best items of a kind, best first, only those whose ref is on `allowed` (None: all).
+
+        `query` has shape (dimension,) and length 1; an unknown tree has no items.
+        """
         ...
 
     async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:

@@ -108,10 +108,10 @@ def dropped_examples(measured: Measured, newest: int) -> set[int]:
     if over > 0:
         s = measured.shares
         raise PromptTooLong(
-            f"The character card and other system text ({measured.total('system') + measured.tools} tokens) and "
-            f"the newest message ({newest}) are {over} tokens too many for a context of {s.context} that keeps "
-            f"{s.response} for the answer. Shorten the card, ask for a shorter answer, or use a model with a "
-            f"larger context (CONTEXT_TOKENS).",
+            f"The character card and other system text ({must - newest} tokens) and the newest message "
+            f"({newest}) are {over} tokens too many for a context of {s.context} that keeps {s.response} for "
+            "the answer. Shorten the card, ask for a shorter answer, or use a model with a larger context "
+            "(CONTEXT_TOKENS).",
             over,
         )
     over += measured.total("example")

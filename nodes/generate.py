@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext
 from graph.errors import ContextOverflow, ProviderUnavailable
 from graph.state import ChatMessage, TurnState
-from models.chat import ChatModel, Delta, Usage
+from models.chat import ChatModel, Delta, Deltas, Usage
 from models.tokens import TokenCounter
 from nodes.layout import drop_oldest_half
 
@@ -92,7 +92,7 @@ class Generate:
             self.counter.observe(counted, reported)
 
 
-async def listen(answer: Answer, stream: AsyncIterator[Delta], stop: asyncio.Event, emit: Emit) -> None:
+async def listen(answer: Answer, stream: Deltas, stop: asyncio.Event, emit: Emit) -> None:
     """Take in one call's deltas until it ends or the user stops; closing the stream frees the provider."""
     stopped = asyncio.ensure_future(stop.wait())
     try:
@@ -109,8 +109,7 @@ async def listen(answer: Answer, stream: AsyncIterator[Delta], stop: asyncio.Eve
                 break
     finally:
         stopped.cancel()
-        if isinstance(stream, AsyncGenerator):
-            await stream.aclose()
+        await stream.aclose()
     if not stop.is_set() and not "".join(answer.text) and not answer.other:
         raise ProviderUnavailable("The model returned an empty answer. Try again, or try another model.")
     emit({"type": "end", "index": answer.index, "finish_reason": answer.finish_reason or "stop"})

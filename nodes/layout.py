@@ -8,6 +8,7 @@ from itertools import accumulate
 from typing import Any
 
 from graph.state import ChatMessage
+from memory.incoming import text_of
 
 MESSAGE_OVERHEAD = 5
 """Tokens a chat template puts around one message (ChatML: 5)."""
@@ -44,15 +45,6 @@ def shares(context: int, percents: Sequence[int], max_tokens: int | None) -> Sha
     return Shares(context, response, system, memory, history)
 
 
-def text_of(message: ChatMessage) -> str:
-    """The text of a message, parts joined by newlines."""
-    content = message.get("content")
-    if isinstance(content, str):
-        return content
-    parts = content if isinstance(content, list) else []
-    return "\n".join(p["text"] for p in parts if isinstance(p, dict) and isinstance(p.get("text"), str))
-
-
 def images_in(message: ChatMessage) -> int:
     """How many parts of a message are not text."""
     content = message.get("content")
@@ -73,7 +65,7 @@ def parts_of(messages: Sequence[ChatMessage], newest: int | None) -> list[str]:
     for i in range(len(messages) - 1, -1, -1):
         if labels[i] != "system":
             continue
-        name, text = str(messages[i].get("name") or ""), text_of(messages[i])
+        name, text = str(messages[i].get("name") or ""), text_of(messages[i].get("content"))
         before_example = i + 1 < len(messages) and labels[i + 1] == "example"
         heading = before_example and not name and text.startswith("[") and len(text) <= 40
         if name.startswith("example_") or heading:
@@ -125,4 +117,4 @@ def drop_oldest_half(
 def countable(message: ChatMessage) -> str:
     """What of a message is counted besides images: its text and its tool calls."""
     calls: Any = message.get("tool_calls")
-    return text_of(message) + (str(calls) if calls else "")
+    return text_of(message.get("content")) + (str(calls) if calls else "")

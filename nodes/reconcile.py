@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from langgraph.runtime import Runtime
 
 from graph.context import TurnContext, session_of_thread
 from graph.errors import BadRequest
-from graph.state import ChatMessage, TurnInput, TurnState
+from graph.state import ChatMessage, Turn, TurnState
 from memory.align import Alignment, Incoming, align, incoming, with_moved
 from memory.files import safe_name
+from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Session, Transcript, TreeKey
-from nodes.layout import text_of
 
 ROLES = {"human": "user", "ai": "assistant", "developer": "system"}
 """LangChain's and OpenAI's newer names for the roles."""
@@ -32,18 +32,19 @@ class Reconcile:
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         owner = (runtime.context or TurnContext()).owner
         messages = [openai_shaped(m) for m in state.messages]
-        update = fresh_fields() | {
-            "messages": messages,
-            "turn_id": state.turn_id or uuid.uuid4().hex,
-            "session_id": state.session_id or self._session_of_run(runtime, owner),
-        }
-        if state.kind in ("raw", "test"):
+        turn = replace(
+            turn_of(messages, state.request),
+            turn_id=state.request.get("turn_id") or uuid.uuid4().hex,
+            session_id=state.request.get("session_id") or self._session_of_run(runtime, owner),
+        )
+        update = fresh_fields() | vars(turn)
+        if turn.kind in ("raw", "test"):
             return update | {"prompt": messages, "prompt_parts": ["history"] * len(messages)}
-        session = await self._session(owner, update["session_id"], state.forked_from)
-        key = session.key if session else TreeKey(owner, state.tree_id or safe_name(update["session_id"]))
-        window = incoming(messages, state.names)
-        alignment = await self._align(state, key, session, window, messages)
-        return update | {"tree_id": key.tree_id} | planned(state.kind, session, window, alignment, messages)
+        session = await self._session(owner, turn.session_id, turn.forked_from)
+        key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
+        window = incoming(messages, turn.names)
+        alignment = await self._align(turn, key, session, window)
+        return update | {"tree_id": key.tree_id} | planned(turn.kind, session, window, alignment)
 
     @staticmethod
     def _session_of_run(runtime: Runtime[TurnContext], owner: str) -> str:
@@ -60,20 +61,17 @@ class Reconcile:
 
     async def _align(
         self,
-        state: TurnState,
+        turn: Turn,
         key: TreeKey,
         session: Session | None,
         window: Sequence[Incoming],
-        messages: Sequence[ChatMessage],
     ) -> Alignment:
         tree = await self.transcript.tree(key)
         path = session.path if session else Path([])
-        alignment = align(
-            window, path, tree, pinned=not state.forked_from, continues=state.kind == "continue"
-        )
+        alignment = align(window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue")
         if not alignment.holes:
             return alignment
-        system = "\n".join(text_of(m) for m in messages if m["role"] == "system")
+        system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] == "system")
         absent = await self.transcript.messages(key, alignment.holes)
         moved = {m.id for m in absent if m.text.strip() and m.text.strip() in system}
         return with_moved(alignment, moved) if moved else alignment
@@ -84,10 +82,9 @@ def planned(
     session: Session | None,
     window: Sequence[Incoming],
     alignment: Alignment,
-    messages: Sequence[ChatMessage],
 ) -> dict[str, Any]:
     """The plan as state: rows of the window with the ids they have, the path, and what is answered."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "index": row.index,
             "id": message_id,
@@ -101,7 +98,7 @@ def planned(
     lengthened = kind == "continue" and bool(window) and window[-1].role == "assistant"
     on_path = {row["id"] for row in rows}
     shown = Path(alignment.path)
-    first = next((r for r in rows), None)
+    first = rows[0] if rows else None
     return {
         "change": alignment.change,
         "base_version": session.version if session else 0,
@@ -123,9 +120,18 @@ def _moved(path: Path, first: dict[str, Any] | None, in_window: set[int | None])
 
 
 def fresh_fields() -> dict[str, Any]:
-    """The default of every field that the nodes add to the input."""
-    inputs = {f.name for f in fields(TurnInput)}
-    return {name: value for name, value in asdict(TurnState(messages=[])).items() if name not in inputs}
+    """The default of every field of the state; the ephemeral `request` ends by itself."""
+    fresh = vars(TurnState(messages=[]))
+    return {name: value for name, value in fresh.items() if name != "request"}
+
+
+def turn_of(messages: list[ChatMessage], request: Mapping[str, Any]) -> Turn:
+    """The turn that a run's input describes; raises BadRequest for a field that no turn has."""
+    known = {f.name for f in fields(Turn)} - {"messages"}
+    unknown = sorted(set(request) - known)
+    if unknown:
+        raise BadRequest(f"Unknown field {unknown[0]!r} in request; allowed: {', '.join(sorted(known))}.")
+    return Turn(messages, **request)
 
 
 def openai_shaped(message: Any) -> ChatMessage:

@@ -14,12 +14,12 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
+from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Message, Transcript, TreeKey
 from memory.vectors import Hit, Vector, VectorIndex
 from models.embedding import Embedder
 from nodes.history import Ruler, history_from
-from nodes.layout import text_of
 
 EMOTION_BOOST = 0.3
 MOST_UNEMBEDDED = 1000
@@ -85,7 +85,7 @@ class Retrieve:
 
 def last_text(state: TurnState) -> str:
     """The text of the window's last row, for requests without a user message."""
-    return text_of(state.messages[state.window[-1]["index"]]) if state.window else ""
+    return text_of(state.messages[state.window[-1]["index"]].get("content")) if state.window else ""
 
 
 def scored(hit: Hit, message: Message, emotion: str) -> dict[str, Any]:

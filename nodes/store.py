@@ -10,10 +10,10 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext
 from graph.state import TurnState
 from memory.align import fingerprint
+from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Card, Committed, NewMessage, Transcript, TreeKey, TurnWrite
 from memory.working import WorkingMemory
-from nodes.layout import text_of
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
     before = ""
     path, rows = state.path, [i for i, row in enumerate(state.window) if row["id"] is None]
     if state.continues is not None and replies:
-        before = text_of(state.messages[state.window[state.continues]["index"]])
+        before = text_of(state.messages[state.window[state.continues]["index"]].get("content"))
         path = Path(path).prefix(len(Path(path)) - 1).ranges
         rows = [i for i in rows if i != state.continues]
     numbers = {row: n for n, row in enumerate(rows)}
@@ -63,7 +63,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
 def new_message(state: TurnState, row: int) -> NewMessage:
     """A row of the window that is not stored yet; the newest message's emotion is known already."""
     shown = state.window[row]
-    text = text_of(state.messages[shown["index"]])
+    text = text_of(state.messages[shown["index"]].get("content"))
     message = NewMessage(shown["role"], shown["speaker"], text, shown["fingerprint"])
     if shown["role"] != "user" or row != newest_row(state):
         return message

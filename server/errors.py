@@ -78,7 +78,7 @@ def as_bad_request(error: ValidationError | RequestValidationError) -> errors.Ba
     """The first thing wrong with a request, its field as `messages[2].role`."""
     problem = error.errors()[0]
     param = _param(problem["loc"])
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = str(problem["msg"]).removeprefix("Value error, ").split(" or instance of ")[0]
     return errors.BadRequest(f"{param}: {message}" if param else message, param=param or None)
 
 
@@ -114,10 +114,8 @@ def _body(message: str, kind: str, code: str, param: str | None) -> dict[str, di
 
 
 def _param(location: tuple[int | str, ...]) -> str:
-    """A pydantic location as a person writes it; the names of union members are left out."""
+    """A pydantic location as a person writes it."""
     place = [part for part in location if part not in ("body", "query", "path")]
-    if len(place) > 3 and isinstance(place[1], int):
-        place = place[:3]
     out = ""
     for part in place:
         out += f"[{part}]" if isinstance(part, int) else f".{part}" if out else part

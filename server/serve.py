@@ -17,6 +17,7 @@ from graph.resources import Resources, open_resources
 from graph.settings import Settings
 from server.app import create_app
 from server.chat.serving import Turns
+from server.dependencies import OWNER
 
 GRACE = 4.0
 """Seconds that a turn under way has at the end before it is stopped and stored as far as it came."""
@@ -76,7 +77,7 @@ async def serve_on(
     async with open_resources(settings) as resources:
         app = create_app(resources)
         url = url_of(listener)
-        stored = (await resources.transcript.sessions("local", limit=1)).total
+        stored = (await resources.transcript.sessions(OWNER, limit=1)).total
         config = uvicorn.Config(
             app,
             lifespan="off",
@@ -84,8 +85,12 @@ async def serve_on(
             access_log=settings.log_level == "debug",
             timeout_graceful_shutdown=int(3 * GRACE),
         )
-        resources.lock.set_url(url)
-        server = TurnServer(config, app.state.turns, lambda: ready(resources, url, stored))
+
+        def is_ready() -> None:
+            resources.lock.set_url(url)
+            ready(resources, url, stored)
+
+        server = TurnServer(config, app.state.turns, is_ready)
         started(server)
         with _signals_end_quietly():
             await server.serve(sockets=[listener])

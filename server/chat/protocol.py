@@ -9,21 +9,29 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from graph.errors import BadRequest
 from graph.state import ChatMessage
 from server.errors import as_bad_request
 
-NOT_SAMPLING = frozenset({"messages", "model", "stream", "stream_options"})
+NOT_SAMPLING = frozenset({"messages", "model", "stream", "stream_options", "metadata"})
+"""Fields that are this server's business; `metadata` is where a front-end names chat, kind and character."""
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
 
 class _Message(BaseModel):
     model_config = ConfigDict(extra="allow")
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
-    content: str | list[dict[str, Any]] | None = None
-    name: str | None = None
+    content: Any = None  # checked below, with one message for all its shapes
+
+    @field_validator("content")
+    @classmethod
+    def _is_text_or_parts(cls, value: object) -> object:
+        parts = value if isinstance(value, list) else []
+        if not isinstance(value, str | list | None) or not all(isinstance(part, dict) for part in parts):
+            raise ValueError("must be a string or a list of parts")
+        return value
 
 
 class _StreamOptions(BaseModel):
@@ -82,7 +90,7 @@ def _json(raw: bytes) -> dict[str, Any]:
         raise BadRequest(f"The body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
-    return dict(_without_surrogates(body)) if b"\\u" in raw else body
+    return dict(_without_surrogates(body)) if b"\\ud" in raw.lower() else body
 
 
 def _no_constant(name: str) -> None:

@@ -15,7 +15,7 @@ from starlette.types import Receive
 
 from graph.errors import NotFound
 from graph.resources import Resources
-from graph.state import TurnInput
+from graph.state import Turn
 from memory import sessions
 from memory.align import incoming
 from models.chat import ChatModel
@@ -74,7 +74,7 @@ def _model(chat: ChatModel, name: str) -> dict[str, Any]:
 
 async def _answer(request: Request, resources: Resources, turns: Turns, chat_id: str) -> Response:
     asked = parse(await request.body())
-    meant = interpret(asked.body, request.headers, chat_id, resources.settings.markers)
+    meant = interpret(asked.body, request.headers, chat_id)
     turn = _turn(asked, meant)
     run, task = turns.start(turn, _session_request(turn, meant.user), streamed=asked.stream)
     watcher = asyncio.create_task(_watch(request.receive, run))
@@ -85,8 +85,8 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     return await _in_one(run, envelope)
 
 
-def _turn(asked: ChatRequest, meant: Interpretation) -> TurnInput:
-    return TurnInput(
+def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
+    return Turn(
         messages=asked.messages,
         kind=meant.kind,
         turn_id=uuid.uuid4().hex,
@@ -99,7 +99,7 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> TurnInput:
     )
 
 
-def _session_request(turn: TurnInput, user: str) -> sessions.Request:
+def _session_request(turn: Turn, user: str) -> sessions.Request:
     return sessions.Request(
         owner=OWNER,
         window=incoming(turn.messages, turn.names),

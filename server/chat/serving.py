@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
 
 from graph.build import build_graph
@@ -13,7 +13,7 @@ from graph.checkpoints import forget_after, latest, prune, thread
 from graph.context import TurnContext
 from graph.errors import EmotionalRagError
 from graph.resources import Resources
-from graph.state import STORED_KINDS, TurnInput
+from graph.state import STORED_KINDS, Turn
 from graph.stops import Stops
 from memory.sessions import Assignment, Request
 from server.chat.streaming import Channel, Failed, Kept
@@ -27,7 +27,7 @@ STREAM_MODES = ["custom", "updates"]
 class Run:
     """One turn under way; the session and the change of its turn are known from its first event on."""
 
-    turn: TurnInput
+    turn: Turn
     streamed: bool
     stops: Stops
     events: Channel = field(default_factory=Channel)
@@ -76,7 +76,7 @@ class Turns:
     def running(self) -> list[Run]:
         return list(self._running.values())
 
-    def start(self, turn: TurnInput, request: Request, *, streamed: bool) -> tuple[Run, asyncio.Task[None]]:
+    def start(self, turn: Turn, request: Request, *, streamed: bool) -> tuple[Run, asyncio.Task[None]]:
         """Begin a turn; what happens arrives in `Run.events`, errors included."""
         run = Run(turn, streamed, self._resources.stops)
         task = asyncio.create_task(self._run(run, request), name=f"turn {turn.turn_id}")
@@ -123,7 +123,7 @@ class Turns:
         if run.turn.kind in ("quiet", "impersonate"):
             run.assign(await sessions.find(request))
         stream = self._fleeting.astream(
-            _channels(run.turn), context=TurnContext(owner=request.owner), stream_mode=STREAM_MODES
+            run.turn.as_input(), context=TurnContext(owner=request.owner), stream_mode=STREAM_MODES
         )
         async for mode, chunk in stream:
             await run.take(mode, chunk)
@@ -146,7 +146,7 @@ class Turns:
 
     async def _until_stored(self, run: Run, owner: str) -> None:
         stream = self._graph.astream(
-            _channels(run.turn),
+            run.turn.as_input(),
             thread(owner, run.turn.session_id),
             context=TurnContext(owner=owner),
             stream_mode=STREAM_MODES,
@@ -167,8 +167,3 @@ class Turns:
             self._resources.settings.checkpoint_turns,
         )
         self._resources.worker.wake()
-
-
-def _channels(turn: TurnInput) -> dict[str, Any]:
-    """The turn as plain channel values: a dataclass would be pickled into the checkpoint."""
-    return {f.name: getattr(turn, f.name) for f in fields(turn)}

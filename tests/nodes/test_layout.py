@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.layout import CUT_TO, drop_oldest_half, history_start, parts_of, shares, text_of
+from nodes.layout import CUT_TO, drop_oldest_half, history_start, parts_of, shares
 
 counts = st.lists(st.integers(1, 50), min_size=1, max_size=80)
 
@@ -90,12 +90,3 @@ def test_the_older_half_goes_and_tool_results_go_with_their_call() -> None:
     kept, kept_labels = drop_oldest_half(prompt, labels)
     assert [m["content"] for m in kept] == ["card", "2", "3"]
     assert kept_labels == ["system", "history", "newest"]
-
-
-def test_text_parts_are_joined_and_images_left_out() -> None:
-    parts = [
-        {"type": "text", "text": "a"},
-        {"type": "image_url", "image_url": {}},
-        {"type": "text", "text": "b"},
-    ]
-    assert text_of({"role": "user", "content": parts}) == "a\nb"

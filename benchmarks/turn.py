@@ -1,0 +1,294 @@
+"""What our code adds before the provider is called: `python -m benchmarks.turn`.
+
+The unit is one turn over HTTP, from sending the request to its prompt's arrival at an instant provider on
+loopback, our own embedding included. The chats come from a seed; the vectors of stored messages are random
+(search costs the same whatever they hold). The ruler is one bare embedding of a fixed 30-word message.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import random
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from itertools import takewhile
+from pathlib import Path
+from statistics import median, quantiles
+from typing import Any
+
+import httpx
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.provider import Answer, Provider, running
+from graph.resources import Resources
+from graph.settings import load_settings
+from memory.align import fingerprint
+from memory.transcript import NewMessage, TreeKey, TurnWrite
+from memory.vectors import Item
+from models.weights import built_in_folder
+from server.dependencies import OWNER
+from server.serve import TurnServer, bind, serve_on, url_of
+
+SIZES = (100, 1_000, 10_000)
+LENGTHS = (30, 200)
+WINDOW = 100
+CARD = 8_000
+FIRST_CONTACT = 300
+WORDS = (
+    "lamp harbour storm kettle letter winter bridge garden silver quiet promise stranger window morning river "
+    "candle thunder island captain sister brother clock jam apple secret market forest mountain violin painter "
+    "remember forgive wander whisper gather follow answer listen carry open borrow mend hide laugh cry wait "
+    "old young blue green narrow heavy gentle bitter sudden early late always never somewhere nobody"
+).split()
+RULER_TEXT = " ".join(WORDS[i % len(WORDS)] for i in range(30))
+SYSTEM = (
+    "You are Mira, keeper of a lighthouse who met Alex during a storm. Dry, loyal, forgetful about dates. "
+)
+
+
+@dataclass
+class Bench:
+    """A server and a provider under measurement, in this process."""
+
+    url: str
+    resources: Resources
+    loop: asyncio.AbstractEventLoop
+    provider: Provider
+    arrivals: list[float] = field(default_factory=list)
+
+    def call(self, coroutine: Any) -> Any:  # Any: whatever the coroutine returns
+        """Run a coroutine on the server's loop and wait for it."""
+        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
+
+
+def text(rng: random.Random, words: int) -> str:
+    """A message of so many words."""
+    return " ".join(rng.choice(WORDS) for _ in range(words)).capitalize() + "."
+
+
+def chat_of(rng: random.Random, length: int, words: int = 30) -> list[dict[str, str]]:
+    """A chat: user and assistant in turn, the character first."""
+    roles = ("assistant", "user")
+    return [{"role": roles[i % 2], "content": text(rng, words)} for i in range(length)]
+
+
+@contextmanager
+def serving(provider: Provider, folder: Path, **settings: Any) -> Iterator[Bench]:
+    """Our server on a free port, in a thread of this process (Any: values of settings)."""
+    loaded = load_settings(
+        db_path=folder, port=0, llm="openai:stub-model", openai_base_url=provider.base_url, **settings
+    )
+    listener = bind(loaded.host, 0)
+    ready: Future[Bench] = Future()
+    servers: list[TurnServer] = []
+
+    async def serve() -> None:
+        loop = asyncio.get_running_loop()
+        await serve_on(
+            listener,
+            loaded,
+            lambda resources, url, _: ready.set_result(Bench(url, resources, loop, provider)),
+            servers.append,
+        )
+
+    thread = threading.Thread(target=lambda: asyncio.run(serve()))
+    thread.start()
+    try:
+        bench = ready.result(timeout=120)
+        bench.url = url_of(listener)
+        yield bench
+    finally:
+        for server in servers:
+            server.should_exit = True
+        thread.join()
+
+
+async def seed_chat(resources: Resources, session_id: str, chat: list[dict[str, str]], seed: int) -> None:
+    """Store a chat through the transcript and give each message a random unit vector."""
+    key = TreeKey(OWNER, session_id)
+    new = [NewMessage(m["role"], "", m["content"], fingerprint(m["role"], m["content"])) for m in chat]
+    write = TurnWrite(key, session_id, f"seed-{session_id}", [[-i - 1] * 2 for i in range(len(new))], new, [])
+    committed = await resources.transcript.commit(write)
+    vectors = np.random.default_rng(seed).normal(size=(len(new), 1, resources.embedder.dimension))
+    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
+    items = [
+        Item("message", i, v.astype(np.float32)) for i, v in zip(committed.new_ids, vectors, strict=True)
+    ]
+    await resources.vectors.upsert(key, items)
+    jobs = await resources.transcript.jobs(key, limit=10 * len(new), now=float("inf"))
+    await resources.transcript.finish_jobs(key, [job.id for job in jobs])
+
+
+def send(
+    bench: Bench, client: httpx.Client, body: dict[str, Any], headers: dict[str, str]
+) -> tuple[float, str]:
+    """One turn: seconds until its prompt arrived at the provider, and the reply."""
+    body = {"model": "stub-model", "max_tokens": 300, "stream": False} | body
+    before = len(bench.arrivals)
+    began = time.perf_counter()
+    answer = client.post(f"{bench.url}/v1/chat/completions", json=body, headers=headers)
+    answer.raise_for_status()
+    return bench.arrivals[before] - began, answer.json()["choices"][0]["message"]["content"]
+
+
+def ruler() -> Callable[[], float]:
+    """The yardstick: seconds of one bare embedding with the verified weights, PyTorch, one thread."""
+    import torch
+    from sentence_transformers import SentenceTransformer
+
+    torch.set_num_threads(1)
+    model = SentenceTransformer(str(built_in_folder()), device="cpu")
+
+    def measure() -> float:
+        began = time.perf_counter()
+        model.encode(RULER_TEXT, show_progress_bar=False)
+        return time.perf_counter() - began
+
+    for _ in range(10):
+        measure()
+    return measure
+
+
+def warm_turns(
+    bench: Bench, turns: int, seed: int, measure: Callable[[], float]
+) -> tuple[dict[str, Any], list[float]]:
+    """Turns of warm chats of every size, taking turns with each other and with the ruler."""
+    rng = random.Random(seed)
+    chats = {size: chat_of(rng, size) for size in SIZES}
+    for size, chat in chats.items():
+        bench.call(seed_chat(bench.resources, f"bench-{size}", chat, seed))
+    system = {"role": "system", "content": SYSTEM}
+    times: dict[tuple[int, int], list[float]] = {(s, w): [] for s in SIZES for w in LENGTHS}
+    rulers: list[float] = []
+    with httpx.Client(timeout=60) as client:
+        for turn in range(turns + 5):
+            for (size, words), spent in times.items():
+                chat = chats[size]
+                chat.append({"role": "user", "content": text(rng, words)})
+                body = {"messages": [system, *chat[-WINDOW:]]}
+                seconds, reply = send(bench, client, body, {"X-Chat-Id": f"bench-{size}"})
+                chat.append({"role": "assistant", "content": reply})
+                bench.call(bench.resources.worker.idle())
+                rulers.append(measure())
+                if turn >= 5:
+                    spent.append(seconds)
+    digest = hashlib.sha256(json.dumps({s: c[:s] for s, c in chats.items()}).encode()).hexdigest()
+    figures = {f"{size}/{words}": summary(spent, rulers) for (size, words), spent in times.items()}
+    return {"data_sha256": digest, "turns": figures}, rulers
+
+
+def summary(seconds: list[float], rulers: list[float]) -> dict[str, float]:
+    """p50 and p95 in ms, and in rulers."""
+    p50, p95, unit = median(seconds), quantiles(seconds, n=20)[-1], median(rulers)
+    return {
+        "n": len(seconds),
+        "p50_ms": round(1000 * p50, 2),
+        "p95_ms": round(1000 * p95, 2),
+        "p50_rulers": round(p50 / unit, 2),
+        "p95_rulers": round(p95 / unit, 2),
+    }
+
+
+def first_contacts(bench: Bench, count: int, seed: int, rulers: list[float]) -> dict[str, float]:
+    """First requests of unknown chats with 300 messages and an 8,000-character card."""
+    rng = random.Random(seed + 1)
+    spent = []
+    with httpx.Client(timeout=60) as client:
+        for _ in range(count):
+            card = SYSTEM + text(rng, CARD)[: CARD - len(SYSTEM)]
+            messages = [{"role": "system", "content": card}, *chat_of(rng, FIRST_CONTACT)]
+            seconds, _ = send(bench, client, {"messages": messages}, {})
+            spent.append(seconds)
+            bench.call(bench.resources.worker.idle())
+    return summary(spent, rulers)
+
+
+def prefixes(bench: Bench, turns: int, seed: int) -> dict[str, Any]:
+    """How much of each prompt is the beginning of the one before, over a chat whose window slides."""
+    rng = random.Random(seed + 2)
+    system = {"role": "system", "content": SYSTEM + text(rng, 150)}
+    chat = chat_of(rng, 1)
+    shares = []
+    with httpx.Client(timeout=60) as client:
+        for _ in range(turns):
+            chat.append({"role": "user", "content": text(rng, 30)})
+            _, reply = send(bench, client, {"messages": [system, *chat[-WINDOW:]]}, {"X-Chat-Id": "prefix"})
+            chat.append({"role": "assistant", "content": reply})
+            bench.call(bench.resources.worker.idle())
+            shares.append(laid_out(bench.provider.requests[-1]))
+    common = [common_prefix(a, b) / len(b) for a, b in zip(shares, shares[1:], strict=False)]
+    return {"turns": turns, "median": round(median(common), 4), "p10": round(quantiles(common, n=10)[0], 4)}
+
+
+def laid_out(body: dict[str, Any]) -> str:
+    """A prompt as one text."""
+    return "".join(f"<{m['role']}>{m['content']}" for m in body["messages"])
+
+
+def common_prefix(a: str, b: str) -> int:
+    """Characters two texts begin with alike."""
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(a, b, strict=False)))
+
+
+def main() -> None:
+    """Measure, print a table, and write build/bench/turn.json."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--turns", type=int, default=60, help="measured turns per size and length")
+    parser.add_argument("--prefix-turns", type=int, default=200)
+    parser.add_argument("--first-contacts", type=int, default=20)
+    parser.add_argument("--seed", type=int, default=20)
+    parser.add_argument("--json", type=Path, default=Path("build/bench/turn.json"))
+    options = parser.parse_args()
+    arrivals: list[float] = []
+    replies = random.Random(options.seed + 3)
+
+    def answer(body: dict[str, Any]) -> Answer:
+        arrivals.append(time.perf_counter())
+        return Answer(text(replies, 30))
+
+    with tempfile.TemporaryDirectory() as folder, running(answer) as provider:
+        with serving(provider, Path(folder)) as bench:
+            bench.arrivals = arrivals
+            measure = ruler()
+            figures, rulers = warm_turns(bench, options.turns, options.seed, measure)
+            figures["first_contact"] = first_contacts(bench, options.first_contacts, options.seed, rulers)
+            figures["prefix"] = prefixes(bench, options.prefix_turns, options.seed)
+            figures |= {
+                "unit": "one turn, request sent to prompt at the provider",
+                "seed": options.seed,
+                "k": 10,
+                "context_tokens": bench.resources.chat.context_tokens,
+                "ruler_ms": round(1000 * median(rulers), 2),
+            }
+    options.json.parent.mkdir(parents=True, exist_ok=True)
+    options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    report(figures)
+
+
+def report(figures: dict[str, Any]) -> None:
+    """The figures as tables."""
+    console = Console()
+    console.print(f"data sha256 {figures['data_sha256'][:16]}, seed {figures['seed']}, k {figures['k']}")
+    console.print(f"unit: {figures['unit']}; ruler {figures['ruler_ms']} ms (one bare embedding, 30 words)")
+    table = Table("stored/words", "n", "p50 ms", "p95 ms", "p50 rulers", "p95 rulers", "p95/p50")
+    for name, row in (*figures["turns"].items(), ("first contact", figures["first_contact"])):
+        ratio = round(row["p95_ms"] / row["p50_ms"], 2)
+        table.add_row(name, *(str(value) for value in row.values()), str(ratio))
+    console.print(table)
+    growth = figures["turns"]["10000/30"]["p50_ms"] / figures["turns"]["100/30"]["p50_ms"]
+    console.print(f"10,000 against 100 stored messages (30 words): {growth:.2f} times")
+    console.print(f"longest common prefix of consecutive prompts: {figures['prefix']}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Align: what a request's window is to the stored path. Pure; the heart of keeping memory true to the chat.
+
+The aligned path is always a head of the stored path (what the window no longer shows, because its oldest
+messages were trimmed) followed by every row of the window. What the window shows is the truth.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Literal
+
+from memory.incoming import Incoming, fingerprint, incoming
+from memory.match import Match, Matches, matches
+from memory.path import Path, PathBuilder, Ranges, encode
+from memory.reuse import stored_again
+from memory.transcript import TreeView
+
+__all__ = ["Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
+
+Change = Literal["new", "append", "retry", "edit", "fork"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """The plan of a turn; what leaves the path is in `left` or in `holes`, never in both."""
+
+    change: Change
+    path: Ranges
+    """The path as the window shows it; a negative entry -i-1 is the new message of window row i."""
+    rows: list[int | None]
+    """The stored message of each window row, None where it is new."""
+    matched: int
+    """Rows that were found on the stored path, in order."""
+    matched_users: int
+    left: list[int]
+    """Messages that leave the path: its tail, and what edits replace."""
+    left_users: int
+    """User messages of the tail that leaves."""
+    holes: list[int]
+    """Messages between two matched ones that the window does not show: hidden, deleted or moved."""
+    head: int
+    """How many messages stand on the path before the window's first row."""
+    apart_from_holes: Change
+    """What the change would be if the holes were shown."""
+    hole_after: list[int]
+    """For each hole the row after which it stood."""
+
+
+def align(
+    window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+) -> Alignment:
+    """Align a window with the path of a session.
+
+    `pinned`: the session is known otherwise (by an id), so that it cannot fork, and a lone user message,
+    from a client that sends no history, goes on from the path. `continues`: the window's last row is an
+    assistant message being lengthened; it stays on the aligned path, the longer reply takes its place when
+    it is stored.
+    """
+    if not window or not len(path):
+        return _unmatched(window, path, tree)
+    if pinned and len(window) == 1 and window[0].role == "user":
+        return _lone(window, path, tree)
+    found = matches(window, path, tree)
+    if found:
+        return _matched(window, path, tree, found, pinned=pinned, continues=continues)
+    line = _line_elsewhere(window, tree) if pinned else None
+    if line is None:
+        return _unmatched(window, path, tree)
+    return _on_another_line(align(window, line, tree, pinned=True, continues=continues), path, tree)
+
+
+def with_moved(alignment: Alignment, moved: set[int]) -> Alignment:
+    """Put holes that the front-end moved into a system message back on the path, where they stood."""
+    back = [(after, i) for after, i in zip(alignment.hole_after, alignment.holes, strict=True) if i in moved]
+    if not back:
+        return alignment
+    laid = PathBuilder(Path(alignment.path).between(0, alignment.head))
+    for row, stored in enumerate(alignment.rows):
+        laid.add(-row - 1 if stored is None else stored)
+        for after, hole in back:
+            if after == row:
+                laid.add(hole)
+    stay = [(a, i) for a, i in zip(alignment.hole_after, alignment.holes, strict=True) if i not in moved]
+    return replace(
+        alignment,
+        path=laid.ranges,
+        holes=[i for _, i in stay],
+        hole_after=[a for a, _ in stay],
+        change=alignment.change if stay else alignment.apart_from_holes,
+    )
+
+
+def _matched(
+    window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches, *, pinned: bool, continues: bool
+) -> Alignment:
+    gaps = _gaps(window, path, tree, found)
+    laid = PathBuilder(path.between(0, gaps.head))
+    rows = _rows(window, tree, found, laid)
+    on_path = {i for i in rows if i is not None}
+    tail_rows = range(found[-1].row + 1, len(window))
+    tail = path.slice(found[-1].position + 1)
+    left_users = sum(tree.role(i) == "user" for i in tail)
+    base = _tail_change([window[r] for r in tail_rows], [rows[r] for r in tail_rows], tail, left_users)
+    if base == "append" and not tail and not tail_rows and (window[-1].role == "user" or continues):
+        base = "retry"
+    if base == "fork" and pinned:
+        base = "edit"
+    apart: Change = "edit" if gaps.edited and base != "fork" else base
+    holes = [(after, i) for after, i in gaps.holes if i not in on_path]
+    return Alignment(
+        change="edit" if holes and apart != "fork" else apart,
+        path=laid.ranges,
+        rows=rows,
+        matched=len(found),
+        matched_users=sum(window[match.row].role == "user" for match in found),
+        left=[i for i in gaps.replaced + tail if i not in on_path],
+        left_users=left_users,
+        holes=[i for _, i in holes],
+        head=gaps.head,
+        apart_from_holes=apart,
+        hole_after=[after for after, _ in holes],
+    )
+
+
+@dataclass(slots=True)
+class _Gaps:
+    """What lies before and between the matches."""
+
+    head: int
+    replaced: list[int]
+    holes: list[tuple[int, int]]
+    edited: bool
+
+
+def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches) -> _Gaps:
+    """Pair the unmatched rows before and between the matches with the path's messages there, by role."""
+    first = found[0]
+    head = first.position
+    for row in reversed(range(first.row)):
+        if head and tree.role(path[head - 1]) == window[row].role:
+            head -= 1
+    gaps = _Gaps(head, path.slice(head, first.position), [], first.row > 0)
+    for before, after in pairwise(found):
+        absent = path.slice(before.position + 1, after.position)
+        shown_after = before.row
+        for row in range(before.row + 1, after.row):
+            gaps.edited = True
+            role = window[row].role
+            pair = next((n for n, i in enumerate(absent) if tree.role(i) == role), None)
+            if pair is not None:
+                gaps.holes += [(shown_after, i) for i in absent[:pair]]
+                gaps.replaced.append(absent[pair])
+                absent = absent[pair + 1 :]
+            shown_after = row
+        gaps.holes += [(shown_after, i) for i in absent]
+    return gaps
+
+
+def _rows(
+    window: Sequence[Incoming], tree: TreeView, found: Sequence[Match], laid: PathBuilder
+) -> list[int | None]:
+    """Lay every row of the window on the path; the stored message of each, None where it is new."""
+    known = {match.row: match.message_id for match in found}
+    later = set(known.values())
+    last = found[-1].row if found else -1
+    rows: list[int | None] = []
+    for row, said in enumerate(window):
+        stored = known.get(row)
+        if stored is None:
+            stored = stored_again(tree, laid, later, said.fingerprint, inner=row < last)
+        laid.add(-row - 1 if stored is None else stored)
+        rows.append(stored)
+    return rows
+
+
+def _tail_change(
+    coming: Sequence[Incoming], stored: Sequence[int | None], leaving: Sequence[int], left_users: int
+) -> Change:
+    """What the ends of window and path are to each other, after their last common message.
+
+    Two lines of one tree are told from an edit of the last messages by how much stays behind: more user
+    messages than come, or any at all when far more come, or when a stored reply comes back in the place of
+    what was said since.
+    """
+    users = sum(row.role == "user" for row in coming)
+    taken_up = any(i is not None and row.role == "assistant" for i, row in zip(stored, coming, strict=True))
+    if left_users > users or (left_users and (users > left_users + 1 or taken_up)):
+        return "fork"
+    if not coming:
+        return "retry" if leaving else "append"
+    if not leaving or (not left_users and stored[0] is not None):
+        return "append"
+    return "edit"
+
+
+def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
+    """Nothing in common: the window is the path; an empty window leaves the path as it is."""
+    laid = PathBuilder([] if window else path.ranges)
+    rows = _rows(window, tree, [], laid)
+    shown = set(rows)
+    left = [i for i in path if i not in shown] if window else []
+    change: Change = "new" if window else "append"
+    return Alignment(
+        change, laid.ranges, rows, 0, 0, left, _users(left, tree), [], 0 if window else len(path), change, []
+    )
+
+
+def _lone(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
+    """A user message without history: the same again while alone or unanswered, otherwise one more."""
+    said = window[0]
+    same = len(path) - 1
+    if len(path) == 2 and tree.role(path[-1]) == "assistant":
+        same = 0
+    if tree.fingerprint(path[same]) == said.fingerprint:
+        kept = path.between(0, same + 1)
+        return Alignment("retry", kept, [path[same]], 1, 1, path.slice(same + 1), 0, [], same, "retry", [])
+    laid = PathBuilder(path.ranges)
+    rows = _rows(window, tree, [], laid)
+    return Alignment("append", laid.ranges, rows, 0, 0, [], 0, [], len(path), "append", [])
+
+
+def _line_elsewhere(window: Sequence[Incoming], tree: TreeView) -> Path | None:
+    """The line of the newest user message of the window that the tree holds, off the session's path."""
+    for said in reversed(window):
+        ids = tree.ids_of(said.fingerprint) if said.role == "user" else ()
+        if ids:
+            line = [ids[-1]]
+            while (parent := tree.parent(line[-1])) is not None:
+                line.append(parent)
+            return Path(encode(reversed(line)))
+    return None
+
+
+def _on_another_line(alignment: Alignment, path: Path, tree: TreeView) -> Alignment:
+    """An alignment with another line of the tree, as a change of the session's own path."""
+    shown = Path(alignment.path)
+    left = [i for i in path if i not in shown]
+    return replace(
+        alignment,
+        change="edit",
+        apart_from_holes="edit",
+        left=left,
+        left_users=_users(left, tree),
+        holes=[],
+        hole_after=[],
+    )
+
+
+def _users(ids: Sequence[int], tree: TreeView) -> int:
+    return sum(tree.role(i) == "user" for i in ids)

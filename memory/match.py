@@ -1,0 +1,128 @@
+"""Which rows of a window are which messages of a path: the plain cases, else a longest common subsequence."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from memory.incoming import Incoming
+from memory.path import Path
+from memory.transcript import TreeView
+
+
+class Match(NamedTuple):
+    """A window row that is a message of the path."""
+
+    row: int
+    position: int
+    message_id: int
+
+
+Matches = list[Match]
+
+
+def matches(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
+    """The rows found on the path, in order; ties go to the newest messages. Neither may be empty."""
+    return _plain(window, path, tree) or _longest(window, path, tree)
+
+
+def _plain(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
+    """The window that shows the path's end: with nothing new, without the last reply, or with one more row.
+
+    Where a chat repeats itself so exactly that it could be either, one message more is meant, unless the
+    window reaches the path's beginning.
+    """
+    start = len(path) - len(window)
+    same = _run(window, len(window), start, path, tree)
+    if same:
+        return same
+    append = _run(window, len(window) - 1, start + 1, path, tree) if len(window) > 1 else []
+    retry = _run(window, len(window), start - 1, path, tree) if tree.role(path[-1]) == "assistant" else []
+    return retry if start == 1 or not append else append
+
+
+def _run(window: Sequence[Incoming], length: int, start: int, path: Path, tree: TreeView) -> Matches:
+    """The first `length` rows against the path from position `start`: all of them or none."""
+    if start < 0 or tree.fingerprint(path[start]) != window[0].fingerprint:
+        return []
+    ids = path.slice(start, start + length)
+    if any(tree.fingerprint(i) != row.fingerprint for i, row in zip(ids, window, strict=False)):
+        return []
+    return [Match(row, start + row, i) for row, i in enumerate(ids)]
+
+
+@dataclass(slots=True)
+class _Link:
+    match: Match
+    following: _Link | None
+
+
+@dataclass(slots=True)
+class _Places:
+    """Where each fingerprint of the window stands: its rows, and the newest (position, id) on the path."""
+
+    rows: dict[int, list[int]] = field(default_factory=dict)
+    positions: dict[int, list[tuple[int, int]]] = field(default_factory=dict)
+
+
+def _longest(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
+    """Hunt and Szymanski (1977), from the end so that ties go to the newest."""
+    places = _places(window, path, tree)
+    keys: list[int] = []
+    chains: list[_Link] = []
+    for row in reversed(range(len(window))):
+        for position, message_id in places.positions[window[row].fingerprint]:
+            at = bisect_left(keys, -position)
+            link = _Link(Match(row, position, message_id), chains[at - 1] if at else None)
+            keys[at : at + 1] = [-position]
+            chains[at : at + 1] = [link]
+    found = []
+    chain = chains[-1] if chains else None
+    while chain is not None:
+        found.append(chain.match)
+        chain = chain.following
+    return _settled(found, window, places, len(path))
+
+
+def _places(window: Sequence[Incoming], path: Path, tree: TreeView) -> _Places:
+    """Of each fingerprint no more positions than the window has rows, the newest, ascending."""
+    places = _Places()
+    for row, said in enumerate(window):
+        places.rows.setdefault(said.fingerprint, []).append(row)
+    for fingerprint in places.rows:
+        newest: list[tuple[int, int]] = []
+        for message_id in reversed(tree.ids_of(fingerprint)):
+            position = path.position(message_id)
+            if position is not None:
+                newest.append((position, message_id))
+                if len(newest) == len(window):
+                    break
+        places.positions[fingerprint] = sorted(newest)
+    return places
+
+
+def _settled(found: Matches, window: Sequence[Incoming], places: _Places, length: int) -> Matches:
+    """Among equal rows and equal messages, take the pair that leaves its neighbourhood most even."""
+    for n, match in enumerate(found):
+        fingerprint = window[match.row].fingerprint
+        rows, positions = places.rows[fingerprint], places.positions[fingerprint]
+        if len(rows) == 1 and len(positions) == 1:
+            continue
+        before = found[n - 1] if n else None
+        after = found[n + 1] if n + 1 < len(found) else Match(len(window), length, 0)
+        low_row, low_position = (before.row, before.position) if before else (-1, -1)
+        choices = [match]
+        choices += [match._replace(row=r) for r in rows if low_row < r < after.row]
+        choices += [Match(match.row, p, i) for p, i in positions if low_position < p < after.position]
+        found[n] = min(choices, key=lambda m: (_unevenness(before, m, after), -m.position))
+    return found
+
+
+def _unevenness(before: Match | None, match: Match, after: Match) -> int:
+    """Rows or messages without a counterpart around a match; a trimmed head of the path costs nothing."""
+    behind = abs((after.row - match.row) - (after.position - match.position))
+    if before is None:
+        return behind + match.row
+    return behind + abs((match.row - before.row) - (match.position - before.position))

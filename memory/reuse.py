@@ -1,0 +1,42 @@
+"""Which stored message a row of a path is, when it is not on the path already: nothing is stored twice."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from memory.path import PathBuilder
+from memory.transcript import TreeView
+
+LONGEST_ABSENCE = 64
+"""How many messages in a row may have left the path above one that comes back to the path's end."""
+
+
+def stored_again(
+    tree: TreeView, laid: PathBuilder, later: Container[int], fingerprint: int, *, inner: bool
+) -> int | None:
+    """The message that goes on the path after what is `laid`, when the tree holds it; None: store it anew.
+
+    `later` holds the messages that the path has further on. An equal child of the message laid last comes
+    first. Within the path (`inner`) any equal message that left it comes back: it was hidden, or edited and
+    edited back. At its end one comes back only when all that stood between it and the path has left, so that
+    a common word said again is a new message.
+    """
+    absent = [i for i in tree.ids_of(fingerprint) if i not in later and i not in laid]
+    for candidate in absent:
+        if tree.parent(candidate) == laid.last:
+            return candidate
+    if inner:
+        return absent[-1] if absent else None
+    return next((i for i in reversed(absent) if _belongs_here(tree, laid, later, i)), None)
+
+
+def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], message_id: int) -> bool:
+    """Whether its nearest ancestor on the path is followed by no more messages than have left in between."""
+    left = 0
+    ancestor = tree.parent(message_id)
+    while ancestor is not None and ancestor not in laid and ancestor not in later:
+        left += 1
+        if left > LONGEST_ABSENCE:
+            return False
+        ancestor = tree.parent(ancestor)
+    return left > 0 and laid.laid_after(ancestor, left) is not None

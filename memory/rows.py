@@ -1,0 +1,111 @@
+"""Vectors of one tree in RAM, and the exact search over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+import numpy as np
+import numpy.typing as npt
+
+from memory.path import Path
+from memory.vectors import Hit, Vector
+
+Refs = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
+
+DECIMALS = 6
+"""Cosines are rounded, for equal vectors in different rows differ in the last bit of a matrix product."""
+
+
+class Rows:
+    """A contiguous matrix that grows by doubling, and the item each row belongs to.
+
+    What `view` returned stays valid while rows are added or removed; a row that is replaced changes in place.
+    """
+
+    def __init__(self, vectors: Vector, refs: Refs) -> None:
+        self._vectors = vectors
+        self._refs = refs
+        self._count = len(refs)
+
+    def view(self) -> tuple[Vector, Refs]:
+        """Shapes (rows, dimension) and (rows,), without a copy."""
+        return self._vectors[: self._count], self._refs[: self._count]
+
+    def put(self, ref: int, pieces: Vector) -> None:
+        """Replace the rows of an item, or add them."""
+        at = np.flatnonzero(self._refs[: self._count] == ref)
+        if len(at) == len(pieces):
+            self._vectors[at] = pieces
+            return
+        if len(at):
+            self.remove([ref])
+        self._reserve(self._count + len(pieces))
+        self._vectors[self._count : self._count + len(pieces)] = pieces
+        self._refs[self._count : self._count + len(pieces)] = ref
+        self._count += len(pieces)
+
+    def remove(self, refs: Sequence[int]) -> None:
+        vectors, known = self.view()
+        keep = ~np.isin(known, np.asarray(refs, dtype=np.int64))
+        self._vectors, self._refs = vectors[keep], known[keep]
+        self._count = len(self._refs)
+
+    def _reserve(self, count: int) -> None:
+        if count <= len(self._refs):
+            return
+        vectors, refs = self.view()
+        capacity = max(count, 2 * self._count, 64)
+        self._vectors = np.empty((capacity, vectors.shape[1]), dtype=np.float32)
+        self._refs = np.empty(capacity, dtype=np.int64)
+        self._vectors[: self._count], self._refs[: self._count] = vectors, refs
+
+    def __len__(self) -> int:
+        return self._count
+
+
+def nearest(vectors: Vector, refs: Refs, query: Vector, allowed: Path | None, k: int) -> list[Hit]:
+    """The k items whose best row has the largest product with the query, best first, equal ones by ref.
+
+    Shapes (rows, dimension), (rows,) and (dimension,), unit rows; only items on `allowed` (None: all).
+    """
+    scores = np.round(vectors @ query, DECIMALS)
+    if allowed is not None:
+        scores[~on_path(refs, allowed)] = -np.inf
+    take = k
+    while True:
+        rows = _largest(scores, take)
+        rows = rows[np.lexsort((refs[rows], -scores[rows]))]
+        found: dict[int, float] = {}
+        for ref, score in zip(refs[rows].tolist(), scores[rows].tolist(), strict=True):
+            found.setdefault(ref, score)
+        if len(found) >= k or len(rows) < take or take >= len(scores):
+            return [Hit(ref, score) for ref, score in islice(found.items(), k)]
+        take *= 2
+
+
+def _largest(scores: npt.NDArray[np.float32], take: int) -> npt.NDArray[np.intp]:
+    """The rows of the `take` largest scores and of all equal to the smallest of them; none that is -inf."""
+    if take < len(scores):
+        smallest = np.partition(scores, len(scores) - take)[len(scores) - take]
+        if smallest > -np.inf:
+            return np.flatnonzero(scores >= smallest)
+    return np.flatnonzero(scores > -np.inf)
+
+
+def on_path(refs: Refs, path: Path) -> Mask:
+    """Whether each ref is on the path; work grows with rows and ranges, not with the path's length."""
+    if len(path.ranges) == 1:
+        [[first, last]] = path.ranges
+        return (refs >= first) & (refs <= last)
+    if not len(refs):
+        return np.zeros(0, dtype=np.bool_)
+    ranges = np.asarray(path.ranges, dtype=np.int64).reshape(-1, 2)
+    highest = int(refs.max())
+    ranges = ranges[(ranges[:, 0] > 0) & (ranges[:, 0] <= highest)]
+    edges = np.zeros(highest + 2, dtype=np.int8)
+    edges[ranges[:, 0]] += 1
+    edges[np.minimum(ranges[:, 1], highest) + 1] -= 1
+    inside = np.cumsum(edges, dtype=np.int8).view(np.bool_)
+    return inside[refs]

@@ -1,0 +1,62 @@
+"""The tables of a tree's file and of the catalog."""
+
+from __future__ import annotations
+
+TREE_VERSION = 1
+TREE_SCHEMA = (
+    "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
+    # `session` is the number of the session that stored the message; `twin` tells equal siblings apart that
+    # stand on one path, which only moving messages about can bring forth.
+    """CREATE TABLE IF NOT EXISTS messages(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, parent INTEGER, role TEXT NOT NULL, speaker TEXT NOT NULL,
+        text TEXT NOT NULL, fingerprint INTEGER NOT NULL, twin INTEGER NOT NULL, unsettled INTEGER NOT NULL,
+        emotion TEXT NOT NULL, confidence REAL NOT NULL, importance REAL NOT NULL,
+        emotion_known INTEGER NOT NULL, session INTEGER NOT NULL, turn_id TEXT NOT NULL,
+        created_at REAL NOT NULL)""",
+    """CREATE UNIQUE INDEX IF NOT EXISTS messages_sibling
+        ON messages(coalesce(parent, 0), role, fingerprint, twin)""",
+    """CREATE TABLE IF NOT EXISTS sessions(
+        number INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL UNIQUE, chat_id TEXT NOT NULL,
+        character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, forked_from TEXT NOT NULL,
+        left_behind INTEGER NOT NULL, path TEXT NOT NULL, history_from INTEGER, last_turn_id TEXT NOT NULL,
+        last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS cards(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, text TEXT NOT NULL,
+        user_persona TEXT NOT NULL, hash TEXT NOT NULL, seen INTEGER NOT NULL, UNIQUE(name, hash))""",
+    """CREATE TABLE IF NOT EXISTS card_chunks(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, card INTEGER NOT NULL REFERENCES cards ON DELETE CASCADE,
+        text TEXT NOT NULL)""",
+    "CREATE INDEX IF NOT EXISTS card_chunks_card ON card_chunks(card)",
+    """CREATE TABLE IF NOT EXISTS summaries(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, over TEXT NOT NULL, path_hash TEXT NOT NULL, text TEXT NOT NULL,
+        source TEXT NOT NULL, created_at REAL NOT NULL)""",
+    """CREATE TABLE IF NOT EXISTS outbox(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, rank INTEGER NOT NULL, kind TEXT NOT NULL, ref INTEGER NOT NULL,
+        payload TEXT NOT NULL, attempts INTEGER NOT NULL DEFAULT 0, due_at REAL NOT NULL,
+        reason TEXT NOT NULL DEFAULT '')""",
+    "CREATE INDEX IF NOT EXISTS outbox_order ON outbox(rank, id)",
+    "CREATE INDEX IF NOT EXISTS outbox_ref ON outbox(ref)",
+)
+
+CATALOG_VERSION = 1
+CATALOG_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS trees(
+        number INTEGER PRIMARY KEY, owner TEXT NOT NULL, tree_id TEXT NOT NULL, revision INTEGER NOT NULL,
+        UNIQUE(owner, tree_id))""",
+    """CREATE TABLE IF NOT EXISTS sessions(
+        owner TEXT NOT NULL, session_id TEXT NOT NULL, tree INTEGER NOT NULL, chat_id TEXT NOT NULL,
+        character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, length INTEGER NOT NULL,
+        forked_from TEXT NOT NULL, left_behind INTEGER NOT NULL, created_at REAL NOT NULL,
+        updated_at REAL NOT NULL, PRIMARY KEY(owner, session_id)) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS sessions_tree ON sessions(tree)",
+    "CREATE INDEX IF NOT EXISTS sessions_recent ON sessions(owner, updated_at)",
+    "CREATE INDEX IF NOT EXISTS sessions_chat ON sessions(owner, chat_id, left_behind, updated_at)",
+    """CREATE INDEX IF NOT EXISTS sessions_person
+        ON sessions(owner, chat_id, user_name, character, left_behind, updated_at)""",
+    """CREATE TABLE IF NOT EXISTS pairs(
+        pair INTEGER NOT NULL, seen INTEGER NOT NULL, tree INTEGER NOT NULL,
+        PRIMARY KEY(pair, seen, tree)) WITHOUT ROWID""",
+    "CREATE INDEX IF NOT EXISTS pairs_tree ON pairs(tree)",
+    """CREATE TABLE IF NOT EXISTS dirty(
+        owner TEXT NOT NULL, tree_id TEXT NOT NULL, PRIMARY KEY(owner, tree_id)) WITHOUT ROWID""",
+)

@@ -1,0 +1,217 @@
+"""One open tree: its SQLite file, and its shape and sessions in RAM. Everything here blocks."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path as FilePath
+from typing import Any
+
+from graph.errors import NotFound
+from memory import tree_cards, tree_outbox, tree_summaries
+from memory.files import open_database, transaction
+from memory.path import Path, Ranges
+from memory.schema import TREE_SCHEMA, TREE_VERSION
+from memory.transcript import Card, CardChunk, Job, Message, Session, Summary, TreeKey, TurnWrite
+from memory.tree_removal import remove_session
+from memory.tree_shape import TreeShape, load_shape
+from memory.tree_turn import Line, lay, next_session, write_turn
+
+_MESSAGE = (
+    "id, parent, role, speaker, text, fingerprint, emotion, confidence, importance, turn_id, created_at, "
+    "unsettled"
+)
+_SESSION = (
+    "session_id, chat_id, character, user_name, version, forked_from, created_at, updated_at, history_from, "
+    "left_behind, path, number, last_turn_id, last_turn"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What a commit changed."""
+
+    line: Line
+    sessions: list[Session]
+    added: list[int]
+    """Ids of the messages stored anew."""
+
+
+class TreeFile:
+    """Used by one thread at a time (`memory.open_trees`); what is in RAM changes only after a commit."""
+
+    def __init__(self, path: FilePath, key: TreeKey) -> None:
+        self.path = path
+        self.key = key
+        self.closed = False
+        self.shape: TreeShape | None = None
+        """None: not loaded yet."""
+        self.lines: dict[str, Line] = {}
+        self._summaries: list[Summary] | None = None
+        self._connection = open_database(path, TREE_SCHEMA, TREE_VERSION)
+        self._read_meta()
+
+    def _read_meta(self) -> None:
+        with transaction(self._connection):
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO meta VALUES (?, ?)",
+                [("owner", self.key.owner), ("tree_id", self.key.tree_id), ("revision", "0")],
+            )
+        self.revision = int(
+            self._connection.execute("SELECT value FROM meta WHERE name = 'revision'").fetchone()[0]
+        )
+        self.lines = {line.session.session_id: line for line in _lines(self._connection, self.key)}
+
+    def loaded_shape(self) -> TreeShape:
+        if self.shape is None:
+            self.shape = load_shape(self._connection)
+        return self.shape
+
+    def messages(self, ids: Sequence[int]) -> list[Message]:
+        """In the order asked; raises NotFound for an unknown id."""
+        rows = self._connection.execute(
+            f"SELECT {_MESSAGE} FROM messages WHERE id IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(ids)),),
+        )
+        found = {row[0]: _message(row) for row in rows}
+        for i in ids:
+            if i not in found:
+                raise NotFound(f"There is no message {i} in this chat.")
+        return [found[i] for i in ids]
+
+    def commit(self, write: TurnWrite) -> Applied:
+        """Apply a turn, once: again it changes nothing."""
+        old = self.lines.get(write.session_id)
+        if old is not None and write.turn_id and old.last_turn_id == write.turn_id:
+            return Applied(old, [], [])
+        shape = self.loaded_shape()
+        turn = lay(write, shape, self._next_id())
+        session = next_session(write, turn, old.session if old else None, time.time())
+        with self._change():
+            line = write_turn(self._connection, write, turn, session)
+            behind = self._leave_behind(write) if old is None else None
+        for added in turn.added:
+            shape.add(added.id, added.parent, added.message.role, added.message.fingerprint)
+        changed = [line] if behind is None else [behind, line]
+        self.lines |= {c.session.session_id: c for c in changed}
+        return Applied(line, [c.session for c in changed], [added.id for added in turn.added])
+
+    def _leave_behind(self, write: TurnWrite) -> Line | None:
+        """Mark the line that a fork without an id leaves; one that has an id is found by it."""
+        line = self.lines.get(write.forked_from)
+        if line is None or write.chat_id or line.session.chat_id:
+            return None
+        self._connection.execute("UPDATE sessions SET left_behind = 1 WHERE number = ?", (line.number,))
+        return replace(line, session=replace(line.session, left_behind=True))
+
+    def _next_id(self) -> int:
+        """Ids are never used twice, also after a removal."""
+        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
+        return int(row[0]) + 1 if row else 1
+
+    @contextmanager
+    def _change(self) -> Iterator[None]:
+        """A transaction that makes the tree newer than what the catalog knows of it."""
+        with transaction(self._connection):
+            yield
+            self._connection.execute(
+                "UPDATE meta SET value = ? WHERE name = 'revision'", (str(self.revision + 1),)
+            )
+        self.revision += 1
+
+    def remove(self, session_id: str) -> list[int]:
+        """Remove a session that is not the last, and the messages only it needs; their ids."""
+        line = self.lines[session_id]
+        others = [other for other in self.lines.values() if other is not line]
+        self._connection.execute("PRAGMA secure_delete=ON")
+        with self._change():
+            removed = remove_session(self._connection, line, others)
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self._connection.execute("PRAGMA secure_delete=OFF")
+        del self.lines[session_id]
+        self.shape, self._summaries = None, None
+        return removed
+
+    def card(self, name: str) -> Card | None:
+        return tree_cards.latest(self._connection, name)
+
+    def card_chunks(self, ids: Sequence[int]) -> list[CardChunk]:
+        return tree_cards.chunks(self._connection, ids)
+
+    def summaries(self, path: Path) -> list[Summary]:
+        if self._summaries is None:
+            self._summaries = tree_summaries.load(self._connection)
+        return tree_summaries.standing(self._summaries, path)
+
+    def add_summary(self, over: Ranges, text: str, source: str, job_id: int) -> None:
+        with transaction(self._connection):
+            added = tree_summaries.add(self._connection, over, text, source, time.time())
+            tree_outbox.finish(self._connection, [job_id])
+        if self._summaries is not None:
+            self._summaries.append(added)
+
+    def set_emotion(self, message_id: int, emotion: str, confidence: float, importance: float) -> None:
+        self._connection.execute(
+            "UPDATE messages SET emotion = ?, confidence = ?, importance = ?, emotion_known = 1 WHERE id = ?",
+            (emotion, confidence, importance, message_id),
+        )
+
+    def enqueue_summary(self, session_id: str, over: Ranges) -> int:
+        with transaction(self._connection):
+            return tree_outbox.enqueue_summary(self._connection, session_id, over, time.time())
+
+    def jobs(self, limit: int, now: float) -> list[Job]:
+        return tree_outbox.due(self._connection, limit, now)
+
+    def finish_jobs(self, job_ids: Sequence[int]) -> None:
+        with transaction(self._connection):
+            tree_outbox.finish(self._connection, job_ids)
+
+    def postpone_job(self, job_id: int, due_at: float, reason: str) -> None:
+        tree_outbox.postpone(self._connection, job_id, due_at, reason)
+
+    def enqueue_all(self) -> int:
+        with transaction(self._connection):
+            return tree_outbox.enqueue_all(self._connection, time.time())
+
+    def outbox_is_empty(self) -> bool:
+        return tree_outbox.is_empty(self._connection)
+
+    def stored_at(self, ids: Sequence[int] | None = None) -> list[tuple[int, float]]:
+        """Id and time of storing of these messages, or of all, in order of id."""
+        which = "" if ids is None else "WHERE id IN (SELECT value FROM json_each(?))"
+        given = () if ids is None else (json.dumps(list(ids)),)
+        return self._connection.execute(
+            f"SELECT id, created_at FROM messages {which} ORDER BY id", given
+        ).fetchall()
+
+    def close(self) -> None:
+        self.closed = True
+        self._connection.close()
+
+
+def _lines(connection: sqlite3.Connection, key: TreeKey) -> Iterator[Line]:
+    """Every session of the tree."""
+    for row in connection.execute(f"SELECT {_SESSION} FROM sessions ORDER BY number"):
+        columns = dict(zip(_names(_SESSION), row, strict=True))
+        last = json.loads(columns.pop("last_turn"))
+        number, turn_id = columns.pop("number"), columns.pop("last_turn_id")
+        columns["left_behind"] = bool(columns["left_behind"])
+        columns["path"] = Path(json.loads(columns["path"]))
+        yield Line(Session(key=key, **columns), number, turn_id, last["new"], last["replies"])
+
+
+def _message(row: Sequence[object]) -> Message:
+    columns: dict[str, Any] = dict(zip(_names(_MESSAGE), row, strict=True))  # Any: the columns' types
+    columns["unsettled"] = bool(columns["unsettled"])
+    return Message(**columns)
+
+
+@cache
+def _names(columns: str) -> list[str]:
+    return columns.split(", ")

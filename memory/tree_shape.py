@@ -1,0 +1,81 @@
+"""The shape of one tree in RAM: parents, roles and fingerprints, without text."""
+
+from __future__ import annotations
+
+import sqlite3
+from array import array
+from collections.abc import Sequence
+
+from graph.errors import NotFound
+
+GONE = 0
+_ROLES = ("", "user", "assistant")
+
+
+class TreeShape:
+    """A `TreeView` that grows with every commit; about 250 bytes a message."""
+
+    def __init__(self) -> None:
+        self._parents = array("q", [0])
+        self._roles = bytearray([GONE])
+        self._fingerprints = array("q", [0])
+        self._ids: dict[int, list[int]] = {}
+
+    def add(self, message_id: int, parent: int | None, role: str, fingerprint: int) -> None:
+        """Add a message; ids come in ascending order."""
+        while len(self._roles) < message_id:
+            self._append(0, GONE, 0)
+        self._append(parent or 0, _ROLES.index(role), fingerprint)
+        self._ids.setdefault(fingerprint, []).append(message_id)
+
+    def _append(self, parent: int, role: int, fingerprint: int) -> None:
+        self._parents.append(parent)
+        self._fingerprints.append(fingerprint)
+        self._roles.append(role)
+
+    def ids_of(self, fingerprint: int) -> Sequence[int]:
+        return self._ids.get(fingerprint, ())
+
+    def fingerprint(self, message_id: int) -> int:
+        return self._fingerprints[self._known(message_id)]
+
+    def role(self, message_id: int) -> str:
+        return _ROLES[self._roles[self._known(message_id)]]
+
+    def parent(self, message_id: int) -> int | None:
+        """The message stored before it, None at a root and where that was removed."""
+        parent = self._parents[self._known(message_id)]
+        return parent if parent in self else None
+
+    def __contains__(self, message_id: int) -> bool:
+        return 0 < message_id < len(self._roles) and self._roles[message_id] != GONE
+
+    def _known(self, message_id: int) -> int:
+        if message_id in self:
+            return message_id
+        raise NotFound(f"There is no message {message_id} in this chat.")
+
+    def pair_is_new(self, message_id: int) -> bool:
+        """Whether no earlier message of the tree says the same after the same."""
+        before = self.fingerprint_before(message_id)
+        return not any(
+            other < message_id and self.fingerprint_before(other) == before
+            for other in self.ids_of(self._fingerprints[message_id])
+        )
+
+    def fingerprint_before(self, message_id: int) -> int | None:
+        """The fingerprint of a message's parent, None at a root."""
+        parent = self.parent(message_id)
+        return None if parent is None else self._fingerprints[parent]
+
+
+NO_TREE = TreeShape()
+"""The shape of a tree that is not there."""
+
+
+def load_shape(connection: sqlite3.Connection) -> TreeShape:
+    """Read a tree's shape from its file."""
+    shape = TreeShape()
+    for row in connection.execute("SELECT id, parent, role, fingerprint FROM messages ORDER BY id"):
+        shape.add(*row)
+    return shape

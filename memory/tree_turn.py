@@ -1,0 +1,185 @@
+"""What one turn adds to a tree: laid out against its shape first, then written in one transaction."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from memory.path import Path, PathBuilder
+from memory.reuse import stored_again
+from memory.transcript import Committed, NewMessage, Session, TurnWrite
+from memory.tree_cards import put
+from memory.tree_outbox import enqueue
+from memory.tree_shape import TreeShape
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A session as its file has it, with what makes its last turn repeatable."""
+
+    session: Session
+    number: int
+    last_turn_id: str
+    last_new: list[int]
+    last_replies: list[int]
+
+    @property
+    def committed(self) -> Committed:
+        return Committed(self.session.version, self.session.path, self.last_new, self.last_replies)
+
+
+@dataclass(frozen=True, slots=True)
+class Added:
+    """A message that the turn stores."""
+
+    id: int
+    parent: int | None
+    twin: int
+    message: NewMessage
+
+
+@dataclass(slots=True)
+class LaidTurn:
+    """A turn's path with real ids, and what has to be stored for it."""
+
+    laid: PathBuilder = field(default_factory=PathBuilder)
+    new_ids: list[int] = field(default_factory=list)
+    reply_ids: list[int] = field(default_factory=list)
+    added: list[Added] = field(default_factory=list)
+
+
+def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
+    """Give every message of a turn its id; the work grows with the turn and the runs of its path.
+
+    Raises NotFound for an id that the tree does not hold.
+    """
+    turn = LaidTurn()
+    given = Path([run for run in write.path if run[0] > 0])
+    last_given = given[-1] if len(given) else None
+    for first, last in write.path:
+        if first > 0:
+            shape.parent(first), shape.parent(last)
+            turn.laid.add(first, last)
+        else:
+            inner = last_given is not None and last_given not in turn.laid
+            turn.new_ids.append(_place(turn, write.new[-first - 1], shape, given, next_id, inner=inner))
+            turn.laid.add(turn.new_ids[-1])
+    for reply in write.replies:
+        turn.reply_ids.append(_place(turn, reply, shape, given, next_id, inner=False))
+    if turn.reply_ids:
+        turn.laid.add(turn.reply_ids[0])
+    return turn
+
+
+def _place(
+    turn: LaidTurn, message: NewMessage, shape: TreeShape, given: Path, next_id: int, *, inner: bool
+) -> int:
+    """The id of a message after what is laid: a stored one's, or the next free one."""
+    stored = stored_again(shape, turn.laid, given, message.fingerprint, inner=inner)
+    if stored is not None:
+        return stored
+    parent = turn.laid.last
+    for added in turn.added:
+        if added.parent == parent and added.message.fingerprint == message.fingerprint:
+            return added.id
+    twin = sum(shape.parent(i) == parent for i in shape.ids_of(message.fingerprint))
+    turn.added.append(Added(next_id + len(turn.added), parent, twin, message))
+    return turn.added[-1].id
+
+
+def next_session(write: TurnWrite, turn: LaidTurn, old: Session | None, now: float) -> Session:
+    """The session after the turn; what the request did not say stays as it was."""
+    path = Path(turn.laid.ranges)
+    start = _id_at(path, write.history_from)
+    if old is None:
+        return Session(
+            key=write.key,
+            session_id=write.session_id,
+            chat_id=write.chat_id,
+            character=write.character,
+            user_name=write.user_name,
+            version=1,
+            forked_from=write.forked_from,
+            left_behind=False,
+            created_at=now,
+            updated_at=now,
+            path=path,
+            history_from=start,
+        )
+    return replace(
+        old,
+        chat_id=old.chat_id or write.chat_id,
+        character=write.character or old.character,
+        user_name=write.user_name or old.user_name,
+        version=old.version + 1,
+        left_behind=False,
+        updated_at=now,
+        path=path,
+        history_from=old.history_from if write.history_from is None else start,
+    )
+
+
+def _id_at(path: Path, position: int | None) -> int | None:
+    return path[position] if position is not None and 0 <= position < len(path) else None
+
+
+def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn, session: Session) -> Line:
+    """Write session, messages, outbox and card; the caller holds the transaction."""
+    line = save_session(connection, session, write.turn_id, turn.new_ids, turn.reply_ids)
+    now = session.updated_at
+    connection.executemany(
+        "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [_row(added, line.number, write.turn_id, now) for added in turn.added],
+    )
+    enqueue(connection, "embed_message", [a.id for a in turn.added], now)
+    enqueue(connection, "read_emotion", [a.id for a in turn.added if not a.message.emotion_known], now)
+    if write.card is not None:
+        put(connection, write.card, now)
+    return line
+
+
+def _row(added: Added, number: int, turn_id: str, now: float) -> tuple[object, ...]:
+    m = added.message
+    said = (m.role, m.speaker, m.text, m.fingerprint, added.twin, m.unsettled)
+    felt = (m.emotion, m.confidence, m.importance, m.emotion_known)
+    return (added.id, added.parent, *said, *felt, number, turn_id, now)
+
+
+def save_session(
+    connection: sqlite3.Connection,
+    session: Session,
+    turn_id: str,
+    new_ids: Sequence[int],
+    reply_ids: Sequence[int],
+) -> Line:
+    """Insert or update a session's row."""
+    last_turn = {"new": list(new_ids), "replies": list(reply_ids)}
+    row = connection.execute(
+        """INSERT INTO sessions(session_id, chat_id, character, user_name, version, forked_from, left_behind,
+            path, history_from, last_turn_id, last_turn, created_at, updated_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        ON CONFLICT(session_id) DO UPDATE SET chat_id = excluded.chat_id, character = excluded.character,
+            user_name = excluded.user_name, version = excluded.version, left_behind = excluded.left_behind,
+            path = excluded.path, history_from = excluded.history_from,
+            last_turn_id = excluded.last_turn_id, last_turn = excluded.last_turn,
+            updated_at = excluded.updated_at
+        RETURNING number""",
+        (
+            session.session_id,
+            session.chat_id,
+            session.character,
+            session.user_name,
+            session.version,
+            session.forked_from,
+            session.left_behind,
+            json.dumps(session.path.ranges, separators=(",", ":")),
+            session.history_from,
+            turn_id,
+            json.dumps(last_turn, separators=(",", ":")),
+            session.created_at,
+            session.updated_at,
+        ),
+    ).fetchone()
+    return Line(session, row[0], turn_id, list(new_ids), list(reply_ids))

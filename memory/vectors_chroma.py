@@ -1,0 +1,207 @@
+"""Search in Chroma, embedded or a server: one collection an owner, shared by all of the owner's trees."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path as FilePath
+from typing import Any, cast
+from urllib.parse import urlsplit
+
+import chromadb
+import httpx
+import numpy as np
+from chromadb.api.client import AdminClient, Client
+from chromadb.api.fastapi import FastAPI
+from chromadb.api.types import Where
+from chromadb.config import Settings as ChromaSettings
+
+from graph.errors import SettingsError
+from memory.path import Path
+from memory.rows import DECIMALS
+from memory.transcript import TreeKey
+from memory.vectors import Hit, Item, ItemKind, Vector
+
+Condition = dict[str, Any]
+"""Any: Chroma's own type of a condition is invariant in the values of its operators."""
+
+PREFIX = "memory-"
+"""Collections of other software on the same server do not begin with it."""
+DELETED_AT_ONCE = 500
+SERVER_TIMEOUT = 30.0
+"""Seconds without an answer after which a Chroma server counts as gone."""
+
+
+class ChromaVectors:
+    """`VectorIndex` in collections of owner and weights; ids are tree/kind/ref/piece, the space cosine.
+
+    Approximate (HNSW). Blocking calls run in threads; Chroma's own embedding function is never loaded.
+    """
+
+    def __init__(self, client: Client, name: str, weights_hash: str) -> None:
+        self.name = name
+        self._client = client
+        self._weights = weights_hash
+        self._collections: dict[str, chromadb.Collection] = {}
+
+    @classmethod
+    async def open(cls, weights_hash: str, *, path: FilePath, url: str | None = None) -> ChromaVectors:
+        """The server at `url`, or embedded in the folder `path`; raises SettingsError."""
+        if url is None:
+            return cls(await asyncio.to_thread(_embedded, path), "chroma", weights_hash)
+        return cls(await asyncio.to_thread(_server, url), f"chroma at {url}", weights_hash)
+
+    async def upsert(self, key: TreeKey, items: Sequence[Item]) -> None:
+        await asyncio.to_thread(self._upsert, key, items)
+
+    async def search(
+        self, key: TreeKey, kind: ItemKind, query: Vector, allowed: Path | None, k: int
+    ) -> list[Hit]:
+        return await asyncio.to_thread(self._search, key, kind, query, allowed, k)
+
+    async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:
+        await asyncio.to_thread(self._delete, key, refs)
+
+    async def clear(self) -> None:
+        """Remove the vectors of all owners, those made with other weights too."""
+        await asyncio.to_thread(self._clear)
+
+    async def count(self) -> int:
+        """Reads the id of every item; for `reindex` and checks, not for every request."""
+        return await asyncio.to_thread(self._count)
+
+    async def close(self) -> None:
+        await asyncio.to_thread(_close, self._client)
+
+    def _collection(self, owner: str) -> chromadb.Collection:
+        if owner not in self._collections:
+            self._collections[owner] = self._client.get_or_create_collection(
+                f"{PREFIX}{_digest(owner)}-{_digest(self._weights)}",
+                embedding_function=None,
+                configuration={"hnsw": {"space": "cosine"}},
+                metadata={"owner": owner, "weights": self._weights},
+            )
+        return self._collections[owner]
+
+    def _upsert(self, key: TreeKey, items: Sequence[Item]) -> None:
+        collection = self._collection(key.owner)
+        rows = [(item, piece) for item in items for piece in range(len(item.pieces))]
+        for batch in _batches(rows, self._client.get_max_batch_size()):
+            collection.upsert(
+                ids=[f"{key.tree_id}/{item.kind}/{item.ref}/{piece}" for item, piece in batch],
+                embeddings=np.stack([item.pieces[piece] for item, piece in batch]),
+                metadatas=[
+                    {"tree": key.tree_id, "kind": item.kind, "ref": item.ref, "piece": piece}
+                    for item, piece in batch
+                ],
+            )
+        self._delete_leftover_pieces(key, items)
+
+    def _delete_leftover_pieces(self, key: TreeKey, items: Sequence[Item]) -> None:
+        for kind, pieces in {(item.kind, len(item.pieces)) for item in items}:
+            refs = [item.ref for item in items if (item.kind, len(item.pieces)) == (kind, pieces)]
+            self._delete_refs(key, kind, refs, {"piece": {"$gte": pieces}})
+
+    def _search(self, key: TreeKey, kind: ItemKind, query: Vector, allowed: Path | None, k: int) -> list[Hit]:
+        collection = self._collection(key.owner)
+        take = 2 * k
+        while True:
+            answer = collection.query(
+                query_embeddings=query[np.newaxis],
+                n_results=take,
+                where=_all_of({"tree": key.tree_id}, {"kind": kind}),
+                include=["distances"],
+            )
+            ids, distances = answer["ids"][0], (answer["distances"] or [[]])[0]
+            found = _best_of_each(ids, distances, allowed)
+            if len(found) >= k or len(ids) < take:
+                return found[:k]
+            take *= 2
+
+    def _delete(self, key: TreeKey, refs: Sequence[int] | None) -> None:
+        if refs is None:
+            self._collection(key.owner).delete(where={"tree": key.tree_id})
+        else:
+            self._delete_refs(key, "message", refs)
+
+    def _delete_refs(self, key: TreeKey, kind: ItemKind, refs: Sequence[int], *also: Condition) -> None:
+        for batch in _batches(refs, DELETED_AT_ONCE):
+            where = _all_of({"tree": key.tree_id}, {"kind": kind}, {"ref": {"$in": list(batch)}}, *also)
+            self._collection(key.owner).delete(where=where)
+
+    def _clear(self) -> None:
+        self._collections.clear()
+        for collection in list(self._ours()):
+            self._client.delete_collection(collection.name)
+
+    def _count(self) -> int:
+        ours = (c for c in self._ours() if c.name.endswith(_digest(self._weights)))
+        return sum(len(collection.get(where={"piece": 0}, include=[])["ids"]) for collection in ours)
+
+    def _ours(self) -> Iterator[chromadb.Collection]:
+        offset = 0
+        while page := self._client.list_collections(limit=100, offset=offset):
+            yield from (collection for collection in page if collection.name.startswith(PREFIX))
+            offset += len(page)
+
+
+def _best_of_each(ids: Sequence[str], distances: Sequence[float], allowed: Path | None) -> list[Hit]:
+    best: dict[int, float] = {}
+    for entry, distance in zip(ids, distances, strict=True):
+        ref, similarity = int(entry.rsplit("/", 2)[1]), round(1.0 - float(distance), DECIMALS)
+        if (allowed is None or ref in allowed) and similarity > best.get(ref, -2.0):
+            best[ref] = similarity
+    return sorted((Hit(ref, s) for ref, s in best.items()), key=lambda hit: (-hit.similarity, hit.ref))
+
+
+def _all_of(*conditions: Condition) -> Where:
+    return {"$and": cast(list[Where], list(conditions))}
+
+
+def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:  # Any: rows of either kind
+    return (rows[at : at + size] for at in range(0, len(rows), size))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _embedded(path: FilePath) -> Client:
+    try:
+        return cast(Client, chromadb.PersistentClient(path, ChromaSettings(anonymized_telemetry=False)))
+    except Exception as error:  # Chroma's Rust side raises what it likes
+        raise SettingsError(
+            f"CHROMADB_PATH: the folder {path} cannot be opened by Chroma ({type(error).__name__}: {error}). "
+            "Name a folder that can be written, or move this one away and run `emotional-rag reindex`."
+        ) from error
+
+
+def _server(url: str) -> Client:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https"
+    port = parts.port or (443 if secure else 80)
+    settings = ChromaSettings(anonymized_telemetry=False)
+    try:
+        client = cast(Client, chromadb.HttpClient(parts.hostname or "", port, secure, settings=settings))
+    except Exception as error:  # ValueError, httpx errors, Chroma's own
+        raise SettingsError(
+            f"CHROMA_URL: no Chroma server answers at {url} ({type(error).__name__}: {error}). Start one "
+            "with `chroma run`, correct the address, or leave it empty for the embedded Chroma."
+        ) from error
+    for connections in _connections(client):
+        connections.timeout = httpx.Timeout(SERVER_TIMEOUT)
+    return client
+
+
+def _close(client: Client) -> None:
+    left_open = _connections(client)
+    client.close()
+    for connections in left_open:
+        connections.close()
+
+
+def _connections(client: Client) -> list[httpx.Client]:
+    """What the client of a server sends through; Chroma gives it no timeout and does not close it."""
+    servers = (client._server, cast(AdminClient, client._admin_client)._server)
+    return [server._session for server in servers if isinstance(server, FastAPI)]

@@ -1,0 +1,212 @@
+"""Exact search over the vectors that stand in the tree's own SQLite file, held in RAM while it is hot."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path as FilePath
+
+import numpy as np
+
+from memory.files import tree_path
+from memory.path import Path
+from memory.rows import Rows, nearest
+from memory.transcript import TreeKey
+from memory.vectors import Hit, Item, ItemKind, Vector
+
+HOT_TREES = 1_000
+HOT_ROWS = 500_000
+"""Rows over all trees held in RAM (768 MB at 384 numbers a row); the tree in use is held in any case."""
+THREAD_ROWS = 5_000
+"""From so many rows on a search runs in a thread, so that the event loop never waits for a millisecond."""
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS vectors (
+  kind TEXT NOT NULL, ref INTEGER NOT NULL, piece INTEGER NOT NULL,
+  weights TEXT NOT NULL, vector BLOB NOT NULL,
+  PRIMARY KEY (kind, ref, piece)
+)
+"""
+
+
+@dataclass(slots=True)
+class _Tree:
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    rows: dict[ItemKind, Rows] | None = None
+    """None: not read from the file yet."""
+
+    def __len__(self) -> int:
+        return sum(len(rows) for rows in (self.rows or {}).values())
+
+
+class ExactVectors:
+    """`VectorIndex` in table `vectors` of OWNER/TREE.sqlite; a file that is gone stays gone.
+
+    Rows made with other weights are not read; they are replaced when their item is indexed again.
+    """
+
+    name = "exact"
+
+    def __init__(self, root: FilePath, weights_hash: str, dimension: int) -> None:
+        self._root = root
+        self._weights = weights_hash
+        self._dimension = dimension
+        self._trees: OrderedDict[TreeKey, _Tree] = OrderedDict()
+
+    async def upsert(self, key: TreeKey, items: Sequence[Item]) -> None:
+        """Write the items, replacing those that are there; nothing happens where the tree has no file."""
+        tree = self._tree(key)
+        async with tree.lock:
+            try:
+                written = await asyncio.to_thread(self._write, key, items)
+            except BaseException:
+                tree.rows = None
+                raise
+            if not written:
+                tree.rows = None
+            elif tree.rows is not None:
+                for item in items:
+                    tree.rows[item.kind].put(item.ref, item.pieces)
+        self._cool()
+
+    async def search(
+        self, key: TreeKey, kind: ItemKind, query: Vector, allowed: Path | None, k: int
+    ) -> list[Hit]:
+        tree = self._tree(key)
+        if tree.rows is None:
+            async with tree.lock:
+                if tree.rows is None:
+                    tree.rows = await asyncio.to_thread(self._read, key)
+            self._cool()
+        if tree.rows is None:
+            return []
+        vectors, refs = tree.rows[kind].view()
+        if len(refs) < THREAD_ROWS:
+            return nearest(vectors, refs, query, allowed, k)
+        return await asyncio.to_thread(nearest, vectors, refs, query, allowed, k)
+
+    async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:
+        tree = self._tree(key)
+        async with tree.lock:
+            await asyncio.to_thread(self._erase, key, refs)
+            if refs is None:
+                tree.rows = None
+            elif tree.rows is not None:
+                tree.rows["message"].remove(refs)
+
+    async def clear(self) -> None:
+        for file in await asyncio.to_thread(self._files):
+            await asyncio.to_thread(_run, file, "DELETE FROM vectors")
+        for tree in self._trees.values():
+            tree.rows = None
+
+    async def count(self) -> int:
+        """Opens every tree's file; for `reindex` and checks, not for every request."""
+        return await asyncio.to_thread(lambda: sum(map(self._count, self._files())))
+
+    async def close(self) -> None:
+        self._trees.clear()
+
+    def _tree(self, key: TreeKey) -> _Tree:
+        tree = self._trees.setdefault(key, _Tree())
+        self._trees.move_to_end(key)
+        return tree
+
+    def _cool(self) -> None:
+        """Let go of the trees longest unused until at most HOT_TREES and HOT_ROWS are left."""
+        total = sum(map(len, self._trees.values()))
+        for key, tree in list(self._trees.items())[:-1]:
+            if (len(self._trees) > HOT_TREES or total > HOT_ROWS) and not tree.lock.locked():
+                total -= len(tree)
+                del self._trees[key]
+
+    def _files(self) -> list[FilePath]:
+        return sorted(self._root.glob("*/*.sqlite"))
+
+    def _write(self, key: TreeKey, items: Sequence[Item]) -> bool:
+        with _open(tree_path(self._root, key)) as database:
+            if database is None:
+                return False
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(
+                "DELETE FROM vectors WHERE kind = ? AND ref = ?", [(item.kind, item.ref) for item in items]
+            )
+            database.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?, ?)", self._records(items)
+            )
+            database.execute("COMMIT")
+            return True
+
+    def _records(self, items: Iterable[Item]) -> Iterator[tuple[ItemKind, int, int, str, bytes]]:
+        for item in items:
+            for piece, vector in enumerate(np.ascontiguousarray(item.pieces, dtype="<f4")):
+                yield item.kind, item.ref, piece, self._weights, vector.tobytes()
+
+    def _read(self, key: TreeKey) -> dict[ItemKind, Rows] | None:
+        with _open(tree_path(self._root, key)) as database:
+            if database is None:
+                return None
+            return {"message": self._rows(database, "message"), "card": self._rows(database, "card")}
+
+    def _rows(self, database: sqlite3.Connection, kind: ItemKind) -> Rows:
+        found = database.execute(
+            "SELECT ref, vector FROM vectors WHERE kind = ? AND weights = ? ORDER BY ref, piece",
+            (kind, self._weights),
+        ).fetchall()
+        vectors = np.frombuffer(bytearray().join(blob for _, blob in found), dtype="<f4")
+        refs = np.fromiter((ref for ref, _ in found), dtype=np.int64, count=len(found))
+        return Rows(vectors.reshape(-1, self._dimension), refs)
+
+    def _erase(self, key: TreeKey, refs: Sequence[int] | None) -> None:
+        file = tree_path(self._root, key)
+        if refs is None:
+            _run(file, "DELETE FROM vectors")
+        else:
+            _run(file, "DELETE FROM vectors WHERE kind = 'message' AND ref = ?", [(ref,) for ref in refs])
+
+    def _count(self, file: FilePath) -> int:
+        with _open(file) as database:
+            if database is None:
+                return 0
+            (count,) = database.execute(
+                "SELECT count(DISTINCT kind || ref) FROM vectors WHERE weights = ?", (self._weights,)
+            ).fetchone()
+            return int(count)
+
+
+def _run(file: FilePath, statement: str, parameters: Sequence[tuple[int, ...]] = ((),)) -> None:
+    """What is deleted is overwritten with zeros."""
+    with _open(file) as database:
+        if database is not None:
+            database.execute("PRAGMA secure_delete = ON")
+            database.execute("BEGIN IMMEDIATE")
+            database.executemany(statement, parameters)
+            database.execute("COMMIT")
+
+
+@contextmanager
+def _open(file: FilePath) -> Iterator[sqlite3.Connection | None]:
+    """A connection to a tree's file that never creates it: None when it is gone.
+
+    synchronous=NORMAL is enough: a vector lost to a power cut was written before its job was finished, in the
+    same file, so the job is lost with it and done again.
+    """
+    try:
+        database = sqlite3.connect(
+            f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=30, isolation_level=None
+        )
+    except sqlite3.OperationalError:
+        if file.exists():
+            raise
+        yield None
+        return
+    try:
+        database.execute("PRAGMA synchronous = NORMAL")
+        database.execute(SCHEMA)
+        yield database
+    finally:
+        database.close()

@@ -1,0 +1,88 @@
+"""GET|DELETE /v1/sessions and a session's messages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from graph.checkpoints import thread
+from graph.errors import NotFound
+from graph.resources import Resources
+from memory.transcript import Session
+from server.dependencies import OWNER, OurResources
+from server.sessions.protocol import (
+    MessageList,
+    SessionDeleted,
+    SessionList,
+    SessionObject,
+    message_object,
+    session_object,
+)
+
+router = APIRouter(prefix="/v1/sessions")
+Limit = Annotated[int, Query(ge=1, le=1000)]
+Offset = Annotated[int, Query(ge=0, le=2**31)]
+
+
+@router.get("")
+async def list_sessions(
+    resources: OurResources, limit: Limit = 100, offset: Offset = 0, chat_id: str = ""
+) -> SessionList:
+    """Sessions, most recently used first; with `chat_id` the one session of that chat."""
+    if chat_id:
+        found = await _find(resources, chat_id)
+        only = [found] if found and offset == 0 else []
+        data = [session_object(session) for session in only]
+        return SessionList(data=data, total=int(found is not None), has_more=False)
+    page = await resources.transcript.sessions(OWNER, limit=limit, offset=offset)
+    data = [session_object(session) for session in page.sessions]
+    return SessionList(data=data, total=page.total, has_more=offset + len(data) < page.total)
+
+
+@router.get("/{session_id:path}/messages")
+async def messages(
+    session_id: str, resources: OurResources, limit: Limit = 100, offset: Offset = 0
+) -> MessageList:
+    """The chat as it stands now, oldest message first."""
+    session = await _session(resources, session_id)
+    ids = session.path.slice(offset, offset + limit)
+    found = await resources.transcript.messages(session.key, ids)
+    data = [message_object(message) for message in found]
+    return MessageList(data=data, total=len(session.path), has_more=offset + len(data) < len(session.path))
+
+
+@router.get("/{session_id:path}")
+async def session(session_id: str, resources: OurResources) -> SessionObject:
+    """One session, by its id or its chat's id."""
+    return session_object(await _session(resources, session_id))
+
+
+@router.delete("/{session_id:path}")
+async def delete_session(session_id: str, resources: OurResources) -> SessionDeleted:
+    """Remove a session from every tier, once no turn of it is under way."""
+    found = await _session(resources, session_id)
+    async with resources.sessions.locked(OWNER, found.session_id):
+        removed = await resources.transcript.delete(OWNER, found.session_id)
+        tree_is_gone = not await resources.transcript.lines(found.key)
+        await resources.vectors.delete(found.key, None if tree_is_gone else removed)
+        await resources.working.drop(OWNER, found.session_id)
+        await resources.checkpointer.adelete_thread(
+            thread(OWNER, found.session_id)["configurable"]["thread_id"]
+        )
+    return SessionDeleted(id=found.session_id, messages=len(removed))
+
+
+async def _session(resources: Resources, session_id: str) -> Session:
+    found = await _find(resources, session_id)
+    if found is None:
+        raise NotFound(f"There is no session {session_id!r}.")
+    return found
+
+
+async def _find(resources: Resources, name: str) -> Session | None:
+    """A session by its id, else by its chat's id."""
+    found = await resources.transcript.session(OWNER, name)
+    if found is None and (session_id := await resources.catalog.of_chat(OWNER, name)):
+        found = await resources.transcript.session(OWNER, session_id)
+    return found

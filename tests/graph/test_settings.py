@@ -1,0 +1,66 @@
+"""Settings: what is wrong is named, and `.env.example` tells all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from graph.errors import SettingsError
+from graph.settings import Settings, load_settings
+
+EXAMPLE = Path(__file__).parents[2] / ".env.example"
+
+
+def example_values() -> dict[str, str]:
+    lines = EXAMPLE.read_text().splitlines()
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def test_the_example_lists_every_setting_with_its_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = example_values()
+    assert set(values) == {name.upper() for name in Settings.model_fields}
+    for name, value in values.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings() == Settings()
+
+
+def test_every_setting_in_the_example_says_what_it_means() -> None:
+    lines = EXAMPLE.read_text().splitlines()
+    for above, line in zip(lines, lines[1:], strict=False):
+        assert line.startswith("#") or "=" not in line or above.startswith("# "), line
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PORT", "eighty", "PORT"),
+        ("PORT", "70000", "65535"),
+        ("LLM", "gpt-5", "provider:model"),
+        ("VECTOR_STORE", "faiss", "'exact' or 'chroma'"),
+        ("OPENAI_BASE_URL", "localhost:5000", "http://"),
+        ("MAX_CONCURRENT_CALLS", "0", "MAX_CONCURRENT_CALLS"),
+        ("RAG_TOKEN_PERCENT", "30", "must sum to 100, not 105"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_what_is_allowed(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, said: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError, match="(?s)" + said.replace("/", "/")):
+        load_settings()
+
+
+def test_a_key_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GEMINI_API_KEY", "very-secret")
+    monkeypatch.setenv("PORT", "x")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert "very-secret" not in str(error.value) + repr(error.value)
+    monkeypatch.delenv("PORT")
+    assert "very-secret" not in repr(load_settings())
+
+
+def test_the_environment_file_of_the_working_folder_is_read(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("PORT=9000\n")
+    assert load_settings().port == 9000

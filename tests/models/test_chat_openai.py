@@ -1,0 +1,363 @@
+"""LLM=openai: the real ChatOpenAI against a server on loopback that speaks its protocol."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from graph.errors import (
+    Blocked,
+    ContextOverflow,
+    ProviderBusy,
+    ProviderDenied,
+    ProviderError,
+    ProviderRefused,
+    ProviderTimeout,
+    ProviderUnavailable,
+    SettingsError,
+)
+from models.chat import Delta, Usage
+from tests.fakes.chats import HELLO, opened, read, text
+from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.wire import Call, Count, Cut, Event, Fail, Finish, Hang, Raw, Say, Think, Wait, says
+
+KEY = "sk-a-very-secret-key-1234567890"
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeOpenAI]:
+    async with FakeOpenAI() as server:
+        yield server
+
+
+def ours(fake: FakeOpenAI, **more: Any) -> dict[str, Any]:
+    return {"llm": "openai:stub-model", "openai_base_url": fake.url, **more}
+
+
+async def failure(fake: FakeOpenAI, *behaviours: Any, **settings: Any) -> ProviderError:
+    """What a call raises that meets these behaviours."""
+    fake.script(*behaviours)
+    async with opened(**ours(fake, provider_retries=len(behaviours) - 1, **settings)) as chat:
+        with pytest.raises(ProviderError) as raised:
+            await read(chat)
+    return raised.value
+
+
+async def test_an_answer_streams_piece_by_piece_and_ends_with_reason_usage_and_model(
+    fake: FakeOpenAI,
+) -> None:
+    fake.script([Say("Well,"), Say(" hello"), Finish("length"), Count(12, 2)])
+    async with opened(**ours(fake)) as chat:
+        assert await read(chat) == [
+            Delta(text="Well,"),
+            Delta(text=" hello"),
+            Delta(finish_reason="length", usage=Usage(12, 2), model="stub-model"),
+        ]
+
+
+async def test_messages_arrive_as_they_were_sent(fake: FakeOpenAI) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{ "at":"sea"}'}}
+    messages = [
+        {"role": "system", "content": "Card\u2028 \U0001f30a\t "},
+        {"role": "system", "content": "Hi", "name": "example_user"},
+        {"role": "developer", "content": ""},
+        {"role": "assistant", "content": "  Greeting\n", "name": "Ann"},
+        {"role": "system", "content": "note"},
+        {
+            "role": "user",
+            "content": [
+                {"type": "text", "text": "see"},
+                {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA==", "detail": "low"}},
+                {"type": "unknown", "of": ["tomorrow", None]},
+            ],
+        },
+        {"role": "assistant", "content": None, "tool_calls": [call], "reasoning_content": "hm"},
+        {"role": "tool", "tool_call_id": "c1", "name": "look", "content": "waves"},
+        {"role": "system", "content": "only system text may end it"},
+        {"role": "assistant", "content": "and so may a prefill", "prefix": True},
+    ]
+    async with opened(**ours(fake)) as chat:
+        await read(chat, messages)
+    assert fake.calls[0].body["messages"] == messages
+
+
+async def test_sampling_fields_known_and_unknown_arrive_as_they_were_sent(fake: FakeOpenAI) -> None:
+    sampling = {
+        "temperature": 0.7,
+        "top_p": 1,
+        "max_tokens": 300,
+        "stop": ["\nTom:"],
+        "min_p": 0.05,
+        "logit_bias": {"1234": -100},
+        "tools": [{"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}],
+        "tool_choice": {"type": "function", "function": {"name": "look"}},
+        "response_format": {"type": "json_object"},
+        "banned_strings": ["shivers"],
+        "dry_multiplier": None,
+        "metadata": {"chat": {"deep": [1, 2.5, "x"]}},
+    }
+    own = {"n": 3, "stream": False, "stream_options": None}
+    async with opened(**ours(fake)) as chat:
+        await read(chat, sampling=sampling | own)
+    body = fake.calls[0].body
+    assert {name: body.pop(name) for name in ("model", "messages", "stream", "stream_options")} == {
+        "model": "stub-model",
+        "messages": HELLO,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+    }
+    assert body == sampling
+
+
+@pytest.mark.parametrize("field", ["reasoning_content", "reasoning"])
+async def test_reasoning_comes_out_beside_the_text(fake: FakeOpenAI, field: str) -> None:
+    fake.reasoning_field = field
+    fake.script([Think("She "), Think("lies."), *says("No.")])
+    async with opened(**ours(fake)) as chat:
+        deltas = await read(chat)
+    assert [delta.reasoning for delta in deltas] == ["She ", "lies.", "", ""]
+    assert text(deltas) == "No."
+
+
+async def test_tool_calls_come_out_in_fragments_as_they_came(fake: FakeOpenAI) -> None:
+    fake.script([Call("", 0, "c1", "look"), Call('{"at":', 0), Call("1}", 0), Call("{}", 1, "c2", "hear")])
+    fake.script()
+    async with opened(**ours(fake)) as chat:
+        deltas = await read(chat)
+    fragments = [call for delta in deltas for call in delta.tool_calls]
+    assert fragments == [
+        {"index": 0, "id": "c1", "type": "function", "function": {"name": "look", "arguments": ""}},
+        {"index": 0, "function": {"arguments": '{"at":'}},
+        {"index": 0, "function": {"arguments": "1}"}},
+        {"index": 1, "id": "c2", "type": "function", "function": {"name": "hear", "arguments": "{}"}},
+    ]
+
+
+async def test_429_then_success_is_an_answer(fake: FakeOpenAI) -> None:
+    fake.script(Fail(429, {"error": {"message": "slow down"}}, {"retry-after": "0"}), says("Hello"))
+    async with opened(**ours(fake)) as chat:
+        assert text(await read(chat)) == "Hello"
+    assert len(fake.calls) == 2
+
+
+@pytest.mark.parametrize("behaviour", [Fail(500, "oops"), Fail(503), [Cut()], [Raw(b"data: {not json\n\n")]])
+async def test_failures_before_the_first_token_are_tried_again(fake: FakeOpenAI, behaviour: Any) -> None:
+    fake.script(behaviour, behaviour, says("Hello"))
+    async with opened(**ours(fake)) as chat:
+        assert text(await read(chat)) == "Hello"
+
+
+async def test_429_to_the_end_is_busy_and_says_when_to_come_back(fake: FakeOpenAI) -> None:
+    limit = Fail(429, {"error": {"message": "slow down"}}, {"retry-after": "0.01"})
+    error = await failure(fake, limit, limit)
+    assert isinstance(error, ProviderBusy)
+    assert error.retry_after == 0.01
+    assert "slow down" in str(error)
+
+
+async def test_a_provider_that_asks_for_a_long_wait_is_not_waited_for(fake: FakeOpenAI) -> None:
+    fake.script(Fail(429, {"error": {"message": "tomorrow"}}, {"retry-after": "3600"}))
+    async with opened(**ours(fake)) as chat:
+        with pytest.raises(ProviderBusy):
+            await read(chat)
+    assert len(fake.calls) == 1
+
+
+async def test_500_to_the_end_is_unavailable(fake: FakeOpenAI) -> None:
+    error = await failure(fake, Fail(500, {"error": {"message": "boiler out"}}), Fail(502, "<html>"))
+    assert isinstance(error, ProviderUnavailable)
+
+
+@pytest.mark.parametrize("status", [401, 402, 403])
+async def test_a_rejected_key_names_the_variable_and_never_the_key(fake: FakeOpenAI, status: int) -> None:
+    body = {"error": {"message": f"Incorrect API key provided: {KEY}", "code": "invalid_api_key"}}
+    error = await failure(fake, Fail(status, body), openai_api_key=KEY)
+    assert isinstance(error, ProviderDenied)
+    assert "OPENAI_API_KEY" in str(error)
+    assert KEY not in str(error)
+    assert fake.calls[0].headers["authorization"] == f"Bearer {KEY}"
+
+
+@pytest.mark.parametrize("status", [400, 404, 422])
+async def test_a_refused_request_says_what_the_provider_said_and_is_not_repeated(
+    fake: FakeOpenAI, status: int
+) -> None:
+    fake.script(Fail(status, {"error": {"message": "min_p must be a number"}}))
+    async with opened(**ours(fake)) as chat:
+        with pytest.raises(ProviderRefused, match="min_p must be a number"):
+            await read(chat)
+    assert len(fake.calls) == 1
+
+
+OVERFLOWS = {
+    "openai": {
+        "message": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000.",
+        "type": "invalid_request_error",
+        "code": "context_length_exceeded",
+    },
+    "llama.cpp": {
+        "code": 400,
+        "message": "request (9031 tokens) exceeds the available context size (8192 tokens)",
+        "type": "exceed_context_size_error",
+    },
+    "openrouter": {
+        "code": 400,
+        "message": "This endpoint's maximum context length is 4096 tokens. However, you requested about 5000.",
+    },
+}
+
+
+@pytest.mark.parametrize("provider", OVERFLOWS)
+async def test_a_prompt_over_the_window_is_an_overflow(fake: FakeOpenAI, provider: str) -> None:
+    error = await failure(fake, Fail(400, {"error": OVERFLOWS[provider]}))
+    assert isinstance(error, ContextOverflow)
+    assert "context" in str(error)
+
+
+async def test_an_overflow_is_not_read_out_of_the_users_own_words(fake: FakeOpenAI) -> None:
+    detail = [{"type": "missing", "msg": "Field required", "input": "the context length of a dream"}]
+    error = await failure(fake, Fail(422, {"detail": detail}))
+    assert isinstance(error, ProviderRefused)
+    assert "Field required" in str(error)
+
+
+async def test_a_prompt_stopped_by_moderation_is_blocked(fake: FakeOpenAI) -> None:
+    said = {"code": 403, "message": "The model requires moderation. Your input was flagged."}
+    assert isinstance(await failure(fake, Fail(403, {"error": said})), Blocked)
+    said = {"code": "content_filter", "message": "The response was filtered."}
+    assert isinstance(await failure(fake, Fail(400, {"error": said})), Blocked)
+
+
+async def test_an_answer_stopped_by_a_filter_is_blocked_with_or_without_text(fake: FakeOpenAI) -> None:
+    fake.script([Finish("content_filter"), Count()], [Say("She "), Finish("content_filter"), Count()])
+    async with opened(**ours(fake)) as chat:
+        with pytest.raises(Blocked) as raised:
+            await read(chat)
+        assert raised.value.reason == "content_filter"
+
+        heard = []
+        with pytest.raises(Blocked):
+            async for delta in chat.stream(HELLO):
+                heard.append(delta)
+        assert heard == [Delta(text="She ")]
+
+
+@pytest.mark.parametrize("end", [Cut(), Raw(b"data: {not json\n\n"), Event({"error": {"message": "died"}})])
+async def test_a_stream_that_breaks_after_its_first_token_is_not_repeated(fake: FakeOpenAI, end: Any) -> None:
+    fake.script([Say("Once"), end])
+    async with opened(**ours(fake)) as chat:
+        heard = []
+        with pytest.raises(ProviderUnavailable):
+            async for delta in chat.stream(HELLO):
+                heard.append(delta)
+    assert heard == [Delta(text="Once")]
+    assert len(fake.calls) == 1
+
+
+async def test_a_stream_without_any_answer_is_unavailable(fake: FakeOpenAI) -> None:
+    assert isinstance(await failure(fake, []), ProviderUnavailable)
+
+
+async def test_silence_is_a_timeout_before_the_first_token_and_after(fake: FakeOpenAI) -> None:
+    fake.script([Hang()], [Say("Once"), Hang()])
+    async with opened(**ours(fake, provider_idle_timeout=0.1, provider_retries=1)) as chat:
+        with pytest.raises(ProviderTimeout):
+            await read(chat)
+    await asyncio.gather(*(call.left.wait() for call in fake.calls))
+
+
+async def test_a_comment_line_is_a_sign_of_life(fake: FakeOpenAI) -> None:
+    slow = asyncio.Event()
+    fake.script([Raw(b": working\n\n"), Wait(slow), *says("Hello")])
+    async with opened(**ours(fake)) as chat:
+        stream = chat.stream(HELLO)
+        first = asyncio.ensure_future(anext(stream))
+        while not fake.calls:
+            await asyncio.sleep(0)
+        slow.set()
+        assert (await first).text == "Hello"
+        await stream.aclose()
+
+
+async def test_a_refused_connection_names_the_address() -> None:
+    async with FakeOpenAI() as gone:
+        address = gone.url
+    async with opened(llm="openai:stub-model", openai_base_url=address, provider_retries=1) as chat:
+        with pytest.raises(ProviderUnavailable, match=address.split("/")[2]):
+            await read(chat)
+
+
+async def test_a_server_that_refuses_stream_options_is_asked_without_from_then_on(fake: FakeOpenAI) -> None:
+    fake.script(Fail(422, {"error": {"message": "unknown field: stream_options"}}))
+    async with opened(**ours(fake)) as chat:
+        assert text(await read(chat)).startswith("Stub reply")
+        await read(chat)
+    assert ["stream_options" in call.body for call in fake.calls] == [True, False, False]
+
+
+async def test_closing_an_answer_closes_the_connection(fake: FakeOpenAI) -> None:
+    fake.script([Say("Once"), Hang()], [Hang()])
+    async with opened(**ours(fake)) as chat:
+        stream = chat.stream(HELLO)
+        assert (await anext(stream)).text == "Once"
+        closed_at = asyncio.get_running_loop().time()
+        await stream.aclose()
+        await fake.calls[0].left.wait()
+        assert fake.calls[0].left_at is not None
+        assert fake.calls[0].left_at - closed_at < 0.1
+
+        stream = chat.stream(HELLO)
+        waiting = asyncio.ensure_future(anext(stream))
+        while len(fake.calls) < 2:
+            await asyncio.sleep(0)
+        await stream.aclose()
+        await fake.calls[1].left.wait()
+        with pytest.raises(StopAsyncIteration):
+            await waiting
+
+
+async def test_the_requested_model_is_used_when_it_is_offered(fake: FakeOpenAI) -> None:
+    fake.models = [{"id": "other"}, {"id": "stub-model"}]
+    async with opened(**ours(fake)) as chat:
+        assert await chat.models() == ["stub-model", "other"]
+        for wanted in ("other", "gpt-unknown", ""):
+            await read(chat, model=wanted)
+    assert [call.body["model"] for call in fake.calls] == ["other", "stub-model", "stub-model"]
+    assert sum(request.path == "/v1/models" for request in fake.requests) <= 2
+
+
+@pytest.mark.parametrize(
+    ("entry", "props", "settings", "window"),
+    [
+        ({"context_length": 32768}, None, {}, 32768),
+        ({"meta": {"n_ctx": 4096, "n_ctx_train": 131072}}, None, {}, 4096),
+        ({}, {"default_generation_settings": {"n_ctx": 6144}}, {}, 6144),
+        ({}, None, {}, 16384),
+        ({"context_length": 32768}, None, {"context_tokens": 2048}, 2048),
+    ],
+)
+async def test_the_context_window_is_the_settings_or_the_providers(
+    fake: FakeOpenAI, entry: Any, props: Any, settings: Any, window: int
+) -> None:
+    fake.models = [{"id": "stub-model", **entry}]
+    fake.props = props
+    async with opened(**ours(fake, **settings)) as chat:
+        assert chat.context_tokens == window
+
+
+async def test_a_provider_that_is_down_does_not_stop_the_start(caplog: pytest.LogCaptureFixture) -> None:
+    async with FakeOpenAI() as gone:
+        address = gone.url
+    with caplog.at_level(logging.WARNING):
+        async with opened(llm="openai:stub-model", openai_base_url=address) as chat:
+            assert chat.context_tokens == 16384
+            assert await chat.models() == ["stub-model"]
+    assert "cannot be reached" in caplog.text
+
+
+async def test_openai_itself_needs_a_key() -> None:
+    with pytest.raises(SettingsError, match="OPENAI_API_KEY"):
+        async with opened(llm="openai:gpt-5-mini"):
+            pass
