@@ -10,7 +10,7 @@ import asyncio
 import logging
 import threading
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -193,11 +193,10 @@ class Catalog:
     def _holding(self, owner: str, fingerprints: Sequence[int]) -> list[TreeKey]:
         votes: Counter[int] = Counter()
         telling = 0
-        befores: Iterable[int | None] = (None, *fingerprints[:-1])
-        for before, said in reversed(list(zip(befores, fingerprints, strict=True))):
+        for n in reversed(range(len(fingerprints))):
             found = self._look(
                 "SELECT tree FROM pairs WHERE pair = ? ORDER BY seen DESC LIMIT ?",
-                pair(owner, before, said),
+                pair(owner, fingerprints[n - 1] if n else None, fingerprints[n]),
                 TREES_A_PAIR,
             )
             votes.update(tree for (tree,) in found)

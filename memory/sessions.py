@@ -194,8 +194,8 @@ def _identifies(alignment: Alignment, window: Sequence[Incoming]) -> bool:
     """Whether a window without an id belongs to the session it was aligned with.
 
     A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
-    the session's beginning, chance matches must not lend a stranger's: it has to end where the session does, or
-    to have several of the user's messages in common.
+    the session's beginning, chance matches must not lend a stranger's: it has to end where the session does,
+    or to have several of the user's messages in common.
     """
     if not alignment.matched_users:
         return False

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as FilePath
-from typing import Any, cast
-from urllib.parse import urlsplit
+from typing import Any, ParamSpec, TypeVar, cast
 
 import chromadb
-import httpx
 import numpy as np
-from chromadb.api.client import AdminClient, Client
-from chromadb.api.fastapi import FastAPI
+from chromadb.api.client import Client
 from chromadb.api.types import Where
-from chromadb.config import Settings as ChromaSettings
 
-from graph.errors import SettingsError
+from memory.chroma_client import close, embedded, server
+from memory.chroma_client import query as nearest_in
 from memory.path import Path
 from memory.rows import DECIMALS
 from memory.transcript import TreeKey
 from memory.vectors import Hit, Item, ItemKind, Vector
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 Condition = dict[str, Any]
 """Any: Chroma's own type of a condition is invariant in the values of its operators."""
@@ -29,19 +30,19 @@ Condition = dict[str, Any]
 PREFIX = "memory-"
 """Collections of other software on the same server do not begin with it."""
 DELETED_AT_ONCE = 500
-SERVER_TIMEOUT = 30.0
-"""Seconds without an answer after which a Chroma server counts as gone."""
 
 
 class ChromaVectors:
     """`VectorIndex` in collections of owner and weights; ids are tree/kind/ref/piece, the space cosine.
 
-    Approximate (HNSW). Blocking calls run in threads; Chroma's own embedding function is never loaded.
+    Approximate (HNSW). Calls run one after the other on one thread: a first write beside a search has crashed
+    Chroma. Its own embedding function is never loaded.
     """
 
     def __init__(self, client: Client, name: str, weights_hash: str) -> None:
         self.name = name
         self._client = client
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="chroma")
         self._weights = weights_hash
         self._collections: dict[str, chromadb.Collection] = {}
 
@@ -49,30 +50,35 @@ class ChromaVectors:
     async def open(cls, weights_hash: str, *, path: FilePath, url: str | None = None) -> ChromaVectors:
         """The server at `url`, or embedded in the folder `path`; raises SettingsError."""
         if url is None:
-            return cls(await asyncio.to_thread(_embedded, path), "chroma", weights_hash)
-        return cls(await asyncio.to_thread(_server, url), f"chroma at {url}", weights_hash)
+            return cls(await asyncio.to_thread(embedded, path), "chroma", weights_hash)
+        return cls(await asyncio.to_thread(server, url), f"chroma at {url}", weights_hash)
+
+    async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        run = asyncio.get_running_loop().run_in_executor
+        return await run(self._thread, lambda: call(*args, **kwargs))
 
     async def upsert(self, key: TreeKey, items: Sequence[Item]) -> None:
-        await asyncio.to_thread(self._upsert, key, items)
+        await self._in_thread(self._upsert, key, items)
 
     async def search(
         self, key: TreeKey, kind: ItemKind, query: Vector, allowed: Path | None, k: int
     ) -> list[Hit]:
-        return await asyncio.to_thread(self._search, key, kind, query, allowed, k)
+        return await self._in_thread(self._search, key, kind, query, allowed, k)
 
     async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:
-        await asyncio.to_thread(self._delete, key, refs)
+        await self._in_thread(self._delete, key, refs)
 
     async def clear(self) -> None:
         """Remove the vectors of all owners, those made with other weights too."""
-        await asyncio.to_thread(self._clear)
+        await self._in_thread(self._clear)
 
     async def count(self) -> int:
         """Reads the id of every item; for `reindex` and checks, not for every request."""
-        return await asyncio.to_thread(self._count)
+        return await self._in_thread(self._count)
 
     async def close(self) -> None:
-        await asyncio.to_thread(_close, self._client)
+        await self._in_thread(close, self._client)
+        self._thread.shutdown(wait=False)
 
     def _collection(self, owner: str) -> chromadb.Collection:
         if owner not in self._collections:
@@ -107,13 +113,9 @@ class ChromaVectors:
         collection = self._collection(key.owner)
         take = 2 * k
         while True:
-            answer = collection.query(
-                query_embeddings=query[np.newaxis],
-                n_results=take,
-                where=_all_of({"tree": key.tree_id}, {"kind": kind}),
-                include=["distances"],
+            ids, distances = nearest_in(
+                collection, query, take, _all_of({"tree": key.tree_id}, {"kind": kind})
             )
-            ids, distances = answer["ids"][0], (answer["distances"] or [[]])[0]
             found = _best_of_each(ids, distances, allowed)
             if len(found) >= k or len(ids) < take:
                 return found[:k]
@@ -165,43 +167,3 @@ def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:  # Any:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _embedded(path: FilePath) -> Client:
-    try:
-        return cast(Client, chromadb.PersistentClient(path, ChromaSettings(anonymized_telemetry=False)))
-    except Exception as error:  # Chroma's Rust side raises what it likes
-        raise SettingsError(
-            f"CHROMADB_PATH: the folder {path} cannot be opened by Chroma ({type(error).__name__}: {error}). "
-            "Name a folder that can be written, or move this one away and run `emotional-rag reindex`."
-        ) from error
-
-
-def _server(url: str) -> Client:
-    parts = urlsplit(url)
-    secure = parts.scheme == "https"
-    port = parts.port or (443 if secure else 80)
-    settings = ChromaSettings(anonymized_telemetry=False)
-    try:
-        client = cast(Client, chromadb.HttpClient(parts.hostname or "", port, secure, settings=settings))
-    except Exception as error:  # ValueError, httpx errors, Chroma's own
-        raise SettingsError(
-            f"CHROMA_URL: no Chroma server answers at {url} ({type(error).__name__}: {error}). Start one "
-            "with `chroma run`, correct the address, or leave it empty for the embedded Chroma."
-        ) from error
-    for connections in _connections(client):
-        connections.timeout = httpx.Timeout(SERVER_TIMEOUT)
-    return client
-
-
-def _close(client: Client) -> None:
-    left_open = _connections(client)
-    client.close()
-    for connections in left_open:
-        connections.close()
-
-
-def _connections(client: Client) -> list[httpx.Client]:
-    """What the client of a server sends through; Chroma gives it no timeout and does not close it."""
-    servers = (client._server, cast(AdminClient, client._admin_client)._server)
-    return [server._session for server in servers if isinstance(server, FastAPI)]

@@ -16,13 +16,15 @@ WATCH = """async () => {
     const { eventSource, event_types } = SillyTavern.getContext();
     const test = globalThis.browserTest = { ended: 0, opened: 0, streamed: '' };
     test.idle = () => !script.isGenerating() && !script.isChatSaving && script.swipeState === 'none'
-        && document.body.dataset.generating !== 'true';
+        && document.body.dataset.generating !== 'true'
+        && (script.streamingProcessor === null || script.streamingProcessor.isStopped);
     eventSource.on(event_types.GENERATION_ENDED, () => { test.ended++; });
     eventSource.on(event_types.GENERATION_STARTED, () => { test.streamed = ''; });
     eventSource.on(event_types.STREAM_TOKEN_RECEIVED, text => { test.streamed = text; });
     eventSource.on(event_types.CHAT_CHANGED, () => { test.opened++; });
 }"""
-"""Counts ended generations and opened chats; `idle` is true when SillyTavern does nothing with the chat."""
+"""Counts ended generations and opened chats. `idle`: SillyTavern does nothing with the chat any more; it shows
+the end of a reply before it lets go of it, and loses the next reply when that is begun in between."""
 
 CHAT = """() => SillyTavern.getContext().chat.map(m => ({
     role: m.extra?.type === 'narrator' ? 'system' : m.is_user ? 'user' : 'assistant',

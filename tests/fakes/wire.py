@@ -142,6 +142,7 @@ class FakeProvider:
         self.reply: Callable[[int, Request], Behaviour] = stub
         self._port = port
         self._script: list[Behaviour] = []
+        self._called = asyncio.Condition()
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
 
@@ -158,6 +159,11 @@ class FakeProvider:
     def script(self, *behaviours: Behaviour) -> None:
         """What the next calls meet, in order."""
         self._script += behaviours
+
+    async def called(self, times: int = 1) -> None:
+        """Returns when this many calls have come."""
+        async with self._called:
+            await self._called.wait_for(lambda: len(self.calls) >= times)
 
     def is_call(self, request: Request) -> bool:
         raise NotImplementedError
@@ -206,6 +212,8 @@ class FakeProvider:
             writer.write(whole(200 if page is not None else 404, page or {"error": {"message": "not here"}}))
             return
         self.calls.append(request)
+        async with self._called:
+            self._called.notify_all()
         behaviour = self._script.pop(0) if self._script else self.reply(len(self.calls), request)
         if isinstance(behaviour, Fail):
             writer.write(whole(behaviour.status, behaviour.body or {}, behaviour.headers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,7 +28,7 @@ def test_the_example_lists_every_setting_with_its_default(monkeypatch: pytest.Mo
 
 def test_every_setting_in_the_example_says_what_it_means() -> None:
     lines = EXAMPLE.read_text().splitlines()
-    for above, line in zip(lines, lines[1:], strict=False):
+    for above, line in pairwise(lines):
         assert line.startswith("#") or "=" not in line or above.startswith("# "), line
 
 

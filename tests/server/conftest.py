@@ -94,5 +94,10 @@ async def stored(live: Live, session_id: str) -> list[tuple[str, str]]:
 
 async def idle(live: Live) -> None:
     """Wait until no turn is under way."""
-    while live.turns.running:
-        await live.turns.finish(30)
+    await until(lambda: not live.turns.running)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that no event tells; the test's own timeout ends it."""
+    while not condition():
+        await asyncio.sleep(0.01)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Call, Count, Finish, Say, Think, Wait, says
-from tests.server.conftest import Live, said, stored
+from tests.server.conftest import Live, said, stored, until
 
 
 def body(*texts: str, **more: Any) -> dict[str, Any]:
@@ -155,13 +155,11 @@ async def test_turns_of_one_session_wait_for_each_other(live: Live, fake: FakeOp
     first = asyncio.create_task(
         live.openai.chat.completions.create(**body("Hello"), extra_headers=chat)
     )
-    while not fake.calls:
-        await asyncio.sleep(0.01)
+    await until(lambda: fake.calls)
     second = asyncio.create_task(
         live.openai.chat.completions.create(**body("Hello"), extra_headers=chat)
     )
-    while len(live.turns.running) < 2:
-        await asyncio.sleep(0.01)
+    await until(lambda: len(live.turns.running) == 2)
     elsewhere = await live.openai.chat.completions.create(
         **body("Hello"), extra_headers={"X-Chat-Id": "c2"}
     )
