@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -73,7 +74,11 @@ def replay(captures: Sequence[Capture], *, untagged: bool) -> list[Line]:
     """Send the captures in order to a server of ours over an empty data folder."""
     with running(lambda body: Answer()) as provider, our_server(provider.base_url) as url:
         with httpx.Client(base_url=url, timeout=60) as client:
-            return [_send(capture, client, provider, untagged) for capture in captures]
+            following = [*captures[1:], None]
+            return [
+                _send(capture, _answer(capture, after), client, provider, untagged)
+                for capture, after in zip(captures, following, strict=True)
+            ]
 
 
 @contextmanager
@@ -115,8 +120,8 @@ def _address(server: subprocess.Popen[bytes], lock: Path, log: Path) -> str:
 # one request
 
 
-def _answer(capture: Capture) -> Answer:
-    """What the provider answered at capture, as the capture's name tells it."""
+def _answer(capture: Capture, after: Capture | None) -> Answer:
+    """What the provider answered at capture, as the capture's name or the request `after` it tells."""
     if capture.name.startswith("abort"):
         return Answer("word word word word word word word word", holds=True)
     if "midstream_error" in capture.name:
@@ -130,11 +135,20 @@ def _answer(capture: Capture) -> Answer:
             "message": {"message": message},
         }
         return Answer(status=int(failed["status"]), error=forms.get(failed["form"], message))
-    return Answer(f'Stub reply {capture.n}: "I remember," she says softly. *smiles*')
+    shown = _shown_reply(capture, after) if after else ""
+    stub = f'Stub reply {capture.n}: "I remember," she says softly. *smiles*'
+    return Answer(shown if shown and "Stub reply" not in shown else stub)
 
 
-def _send(capture: Capture, client: httpx.Client, provider: Provider, untagged: bool) -> Line:
-    answer = _answer(capture)
+def _shown_reply(capture: Capture, after: Capture) -> str:
+    """What the next request shows behind the last user message of this one, if it is a reply."""
+    asked = [m["content"] for m in (capture.body or {}).get("messages", []) if m["role"] == "user"][-1:]
+    later = (after.body or {}).get("messages", [])
+    replies = (b for a, b in pairwise(later) if a["role"] == "user" and [a["content"]] == asked)
+    return next((str(reply["content"]) for reply in replies if reply["role"] == "assistant"), "")
+
+
+def _send(capture: Capture, answer: Answer, client: httpx.Client, provider: Provider, untagged: bool) -> Line:
     provider.script = lambda body: answer
     body = without_tag(capture.body) if untagged and capture.body else capture.body
     headers = {name: value for name, value in capture.headers.items() if name.lower() not in _SET_BY_CLIENT}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ from models.embedding import Embedder, open_embedder
 from models.emotion import EmotionDetector, open_emotion
 from models.reranker import Reranker, open_reranker
 from models.tokens import TokenCounter, open_counter
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         summariser = Summariser(transcript, chat, settings.summary_words)
         worker = Worker(transcript, vectors, embedder, emotion, summariser)
         worker.start()
+        log.info("data folder opened: %s", root)
         stack.push_async_callback(worker.close)
         yield Resources(
             settings=settings,

@@ -245,5 +245,5 @@ class SqliteTranscript:
         return sum([await self._with_tree(key, enqueued) or 0 for key in keys])
 
     async def close(self) -> None:
-        await self._in_thread(self._trees.close)
+        await asyncio.to_thread(self._trees.close)
         self._pool.shutdown()

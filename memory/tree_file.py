@@ -85,21 +85,22 @@ class TreeFile:
         return [found[i] for i in ids]
 
     def commit(self, write: TurnWrite) -> Applied:
-        """Apply a turn, once: again it changes nothing."""
+        """Apply a turn, once: again it changes nothing; the same turn with another outcome takes its place."""
         old = self.lines.get(write.session_id)
-        if old is not None and write.turn_id and old.last_turn_id == write.turn_id:
-            return Applied(old, [], [])
         shape = self.loaded_shape()
         turn = lay(write, shape, self._next_id())
+        again = old is not None and bool(write.turn_id) and old.last_turn_id == write.turn_id
+        if old is not None and again and not turn.added and turn.laid.ranges == old.session.path.ranges:
+            return Applied(old, [], [])
         session = next_session(write, turn, old.session if old else None, time.time())
         with self._change():
             line = write_turn(self._connection, write, turn, session)
             behind = self._leave_behind(write) if old is None else None
-        for added in turn.added:
+        for added in turn.added.values():
             shape.add(added.id, added.parent, added.message.role, added.message.fingerprint)
         changed = [line] if behind is None else [behind, line]
         self.lines |= {c.session.session_id: c for c in changed}
-        return Applied(line, [c.session for c in changed], [added.id for added in turn.added])
+        return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])
 
     def _leave_behind(self, write: TurnWrite) -> Line | None:
         """Mark the line that a fork without an id leaves; one that has an id is found by it."""

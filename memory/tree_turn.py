@@ -47,7 +47,8 @@ class LaidTurn:
     laid: PathBuilder = field(default_factory=PathBuilder)
     new_ids: list[int] = field(default_factory=list)
     reply_ids: list[int] = field(default_factory=list)
-    added: list[Added] = field(default_factory=list)
+    added: dict[tuple[int | None, int], Added] = field(default_factory=dict)
+    """What is stored anew, by parent and fingerprint."""
 
 
 def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
@@ -81,12 +82,11 @@ def _place(
     if stored is not None:
         return stored
     parent = turn.laid.last
-    for added in turn.added:
-        if added.parent == parent and added.message.fingerprint == message.fingerprint:
-            return added.id
-    twin = sum(shape.parent(i) == parent for i in shape.ids_of(message.fingerprint))
-    turn.added.append(Added(next_id + len(turn.added), parent, twin, message))
-    return turn.added[-1].id
+    place = (parent, message.fingerprint)
+    if place not in turn.added:
+        twin = sum(shape.parent(i) == parent for i in shape.ids_of(message.fingerprint))
+        turn.added[place] = Added(next_id + len(turn.added), parent, twin, message)
+    return turn.added[place].id
 
 
 def next_session(write: TurnWrite, turn: LaidTurn, old: Session | None, now: float) -> Session:
@@ -128,13 +128,13 @@ def _id_at(path: Path, position: int | None) -> int | None:
 def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn, session: Session) -> Line:
     """Write session, messages, outbox and card; the caller holds the transaction."""
     line = save_session(connection, session, write.turn_id, turn.new_ids, turn.reply_ids)
-    now = session.updated_at
+    now, added = session.updated_at, turn.added.values()
     connection.executemany(
         "INSERT INTO messages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        [_row(added, line.number, write.turn_id, now) for added in turn.added],
+        [_row(message, line.number, write.turn_id, now) for message in added],
     )
-    enqueue(connection, "embed_message", [a.id for a in turn.added], now)
-    enqueue(connection, "read_emotion", [a.id for a in turn.added if not a.message.emotion_known], now)
+    enqueue(connection, "embed_message", [a.id for a in added], now)
+    enqueue(connection, "read_emotion", [a.id for a in added if not a.message.emotion_known], now)
     if write.card is not None:
         put(connection, write.card, now)
     return line

@@ -50,13 +50,15 @@ def _model(provider: str, name: str) -> BaseChatModel:
         raise SettingsError(f"LLM={provider}:... needs a package: pip install 'emotional-rag[{provider}]'")
     try:
         model = init_chat_model(name, model_provider=provider)
+        if "max_retries" in type(model).model_fields:  # retries are LiveChat's
+            model = init_chat_model(name, model_provider=provider, max_retries=0)
     except ImportError as error:
         raise SettingsError(f"LLM={provider}:... needs a package. {error}") from error
     except Exception as error:  # providers' classes raise types of their own
         raise SettingsError(f"LLM={provider}:{name} cannot be used: {error}") from error
-    for attribute, variable in model.lc_secrets.items():
-        if not _secret(getattr(model, attribute, None)):
-            raise SettingsError(f"LLM={provider}:... needs {variable} in the environment.")
+    keys = [variable for variable in model.lc_secrets.values() if variable.endswith("_API_KEY")]
+    if keys and not any(_secret(getattr(model, attribute, None)) for attribute in model.lc_secrets):
+        raise SettingsError(f"LLM={provider}:... needs {' or '.join(keys)} in the environment.")
     return model
 
 
@@ -133,9 +135,10 @@ class AnyUpstream:
 async def _not_idle(chunks: AsyncIterator[AIMessage], seconds: float) -> AsyncGenerator[AIMessageChunk, None]:
     """The chunks; raises TimeoutError when one takes longer than `seconds`."""
     while True:
-        async with asyncio.timeout(seconds):
-            chunk = await anext(chunks, None)
-        if chunk is None:
+        try:
+            async with asyncio.timeout(seconds):
+                chunk = await anext(chunks)
+        except StopAsyncIteration:
             return
         if isinstance(chunk, AIMessageChunk):
             yield chunk

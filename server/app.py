@@ -18,6 +18,7 @@ def create_app(resources: Resources) -> FastAPI:
     app = FastAPI(title="Emotional RAG", version=VERSION, docs_url=None, redoc_url=None)
     app.state.resources = resources
     app.state.turns = Turns(resources)
+    app.state.vector_count = health.VectorCount(resources.vectors)
     errors.install(app)
     for part in (chat, sessions, health):
         app.include_router(part.router)

@@ -31,7 +31,7 @@ class TurnServer(uvicorn.Server):
 
     def __init__(self, config: uvicorn.Config, turns: Turns, ready: Callable[[], None]) -> None:
         super().__init__(config)
-        self._turns = turns
+        self.turns = turns
         self._ready = ready
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
@@ -39,7 +39,7 @@ class TurnServer(uvicorn.Server):
         self._ready()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        finishing = asyncio.create_task(self._turns.finish(GRACE))
+        finishing = asyncio.create_task(self.turns.finish(GRACE))
         await super().shutdown(sockets)
         await finishing
 

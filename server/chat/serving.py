@@ -16,11 +16,14 @@ from graph.resources import Resources
 from graph.state import STORED_KINDS, Turn
 from graph.stops import Stops
 from memory.sessions import Assignment, Request
+from memory.transcript import TreeKey
 from server.chat.streaming import Channel, Failed, Kept
 
 log = logging.getLogger(__name__)
 
 STREAM_MODES = ["custom", "updates"]
+ACTIVE_FOR = 900.0
+"""Seconds after its last turn during which a session counts as active."""
 
 
 @dataclass(eq=False)
@@ -71,10 +74,17 @@ class Turns:
         self._graph = build_graph(resources, checkpointer=resources.checkpointer)
         self._fleeting = build_graph(resources)
         self._running: dict[asyncio.Task[None], Run] = {}
+        self._last_turn: dict[str, float] = {}
 
     @property
     def running(self) -> list[Run]:
         return list(self._running.values())
+
+    def active_sessions(self) -> int:
+        """How many sessions had a turn in the last minutes."""
+        since = time.monotonic() - ACTIVE_FOR
+        self._last_turn = {name: at for name, at in self._last_turn.items() if at > since}
+        return len(self._last_turn)
 
     def start(self, turn: Turn, request: Request, *, streamed: bool) -> tuple[Run, asyncio.Task[None]]:
         """Begin a turn; what happens arrives in `Run.events`, errors included."""
@@ -102,7 +112,7 @@ class Turns:
     async def _run(self, run: Run, request: Request) -> None:
         began = time.monotonic()
         try:
-            with self._resources.stops.turn(run.turn.turn_id):
+            with self._resources.stops.turn(run.turn.turn_id), self._resources.worker.busy_with_user():
                 await self._turn(run, request)
         except EmotionalRagError as error:
             log.warning("turn %s: %s: %s", run.turn.turn_id, type(error).__name__, error)
@@ -110,6 +120,8 @@ class Turns:
         except Exception as error:
             log.exception("turn %s failed", run.turn.turn_id)
             await run.events.put(Failed(error))
+        if run.stored:
+            self._last_turn[run.turn.session_id] = time.monotonic()
         took = time.monotonic() - began
         log.info("turn %s: %s %s in %.2f s", run.turn.turn_id, run.turn.kind, run.change, took)
 
@@ -166,4 +178,4 @@ class Turns:
             config["configurable"]["thread_id"],
             self._resources.settings.checkpoint_turns,
         )
-        self._resources.worker.wake()
+        self._resources.worker.wake(TreeKey(owner, run.turn.tree_id))

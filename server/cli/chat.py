@@ -69,11 +69,10 @@ class Conversation:
                 self.window.append({"role": "assistant", "content": text})
 
     def take_back(self) -> bool:
-        """Remove the last reply, for another one; False when the chat does not end with an answered message."""
-        if len(self.window) < 2 or self.window[-1]["role"] != "assistant":
-            return bool(self.window) and self.window[-1]["role"] == "user"
-        self.window.pop()
-        return True
+        """Remove the last reply; whether there is a message left to be answered anew."""
+        if len(self.window) > 1 and self.window[-1]["role"] == "assistant":
+            self.window.pop()
+        return bool(self.window) and self.window[-1]["role"] == "user"
 
 
 def chat(card_file: Path | None, user_name: str, session: str | None) -> int:

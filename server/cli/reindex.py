@@ -7,12 +7,16 @@ import asyncio
 from rich.console import Console
 from rich.progress import Progress
 
-from graph.resources import Resources, open_resources
+from graph.errors import EmotionalRagError
+from graph.resources import open_resources
 from graph.settings import Settings, load_settings
+from server.health import backlog
 from server.serve import configure_logging
 
-STEP = 0.2
+STEP = 0.5
 """Seconds between looks at what is left."""
+
+console = Console(highlight=False)
 
 
 def reindex() -> int:
@@ -21,3 +25,21 @@ def reindex() -> int:
     configure_logging("warning" if settings.log_level == "info" else settings.log_level)
     asyncio.run(_reindex(settings))
     return 0
+
+
+async def _reindex(settings: Settings) -> None:
+    async with open_resources(settings) as resources:
+        chats = await asyncio.to_thread(resources.catalog.rebuild, settings.db_path)
+        await resources.vectors.clear()
+        jobs = await resources.transcript.reindex_jobs()
+        for key in await resources.transcript.trees_with_jobs():
+            resources.worker.wake(key)
+        with Progress(console=console) as progress:
+            bar = progress.add_task("Embedding", total=jobs)
+            idle = asyncio.ensure_future(resources.worker.idle())
+            while not idle.done():
+                await asyncio.wait({idle}, timeout=STEP)
+                progress.update(bar, completed=jobs - min(jobs, await backlog(resources)))
+        console.print(f"{chats} chats, {await resources.vectors.count()} vectors.")
+        for kind, why in resources.worker.failing.items():
+            raise EmotionalRagError(f"{kind} failed and will be tried again by the server: {why}")

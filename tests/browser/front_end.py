@@ -47,7 +47,13 @@ class FrontEnd:
 
     def __init__(self, page: Page, url: str) -> None:
         self.page = page
-        page.goto(url, wait_until="domcontentloaded")
+        self.url = url
+        self.load()
+
+    def load(self) -> None:
+        """Load the page and await that it is connected; no chat is open then."""
+        page = self.page
+        page.goto(self.url, wait_until="domcontentloaded")
         page.wait_for_function("globalThis.SillyTavern?.getContext && !document.querySelector('#preloader')")
         page.wait_for_function("SillyTavern.getContext().onlineStatus !== 'no_connection'")
         page.evaluate(WATCH)
@@ -89,22 +95,30 @@ class FrontEnd:
             self._option("option_start_new_chat")
             self.page.locator("dialog.popup[open] .popup-button-ok").click()
 
-    def new_group(self, *names: str) -> None:
-        """Make a group of characters and open its chat."""
+    def new_group(self, title: str, *names: str) -> None:
+        """Make a group in which everyone answers each message and open its chat."""
         if self.page.locator("#right-nav-panel.closedDrawer").count():
             self.page.locator("#rightNavDrawerIcon").click()
         self.page.locator("#rm_button_characters").click()
         self.page.locator("#rm_button_group_chats").click()
+        self.page.fill("#rm_group_chat_name", title)
+        self.page.locator("#rm_group_activation_strategy").select_option(label="List order")
         for name in names:
             candidate = self.page.locator("#rm_group_add_members .group_member").filter(has_text=name)
             candidate.locator("[data-action=add]").click()
+        self.page.locator("#rm_group_submit").click()
         with self._opening():
-            self.page.locator("#rm_group_submit").click()
+            self.page.locator(".group_select").filter(has_text=title).click()
 
     def branch(self, index: int) -> None:
         """Branch off after message `index` and open the branch."""
         with self._opening():
             self._message(index).locator(".mes_create_branch").click()
+
+    def back_to_main_chat(self) -> None:
+        """From a branch to the chat that it left."""
+        with self._opening():
+            self._option("option_back_to_main")
 
     # generations
 
@@ -123,7 +137,9 @@ class FrontEnd:
 
     def swipe_right(self) -> None:
         """To the next reply, which is generated when there is none yet."""
-        last = self.page.evaluate("() => { const m = SillyTavern.getContext().chat.at(-1); return m.swipe_id + 1 >= m.swipes.length; }")
+        last = self.page.evaluate(
+            "() => { const m = SillyTavern.getContext().chat.at(-1); return m.swipe_id + 1 >= m.swipes.length; }"
+        )
         arrow = self.page.locator(".last_mes .swipe_right")
         if not last:
             self._swipe(arrow)
@@ -152,7 +168,8 @@ class FrontEnd:
     def command(self, line: str) -> str:
         """Run a slash command; its result."""
         result: dict[str, Any] = self.page.evaluate(
-            "line => SillyTavern.getContext().executeSlashCommandsWithOptions(line).then(r => ({pipe: r.pipe}))", line
+            "line => SillyTavern.getContext().executeSlashCommandsWithOptions(line).then(r => ({pipe: r.pipe}))",
+            line,
         )
         self.await_rest()
         return str(result["pipe"])
@@ -230,7 +247,8 @@ class FrontEnd:
         before = self.page.evaluate("browserTest.opened")
         yield
         self.page.wait_for_function(
-            "n => browserTest.opened > n && browserTest.idle() && SillyTavern.getContext().chat.length > 0", arg=before
+            "n => browserTest.opened > n && browserTest.idle() && SillyTavern.getContext().chat.length > 0",
+            arg=before,
         )
 
     def _await_hidden(self, index: int, hidden: bool) -> None:

@@ -52,6 +52,13 @@ class Machine:
         self.chat.append({"role": "assistant", "content": state["replies"][0]["text"]})
         return state
 
+    async def catch_up(self) -> None:
+        """Wait until embeddings, emotions and summaries of the chat are there."""
+        session = await self.session()
+        assert session is not None
+        self.resources.worker.wake(session.key)
+        await self.resources.worker.idle()
+
     async def session(self) -> Session | None:
         return await self.resources.transcript.session("local", "chat")
 

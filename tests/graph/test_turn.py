@@ -35,8 +35,7 @@ async def long_chat(machine: Machine, messages: int) -> None:
         role = "user" if i % 2 else "assistant"
         machine.chat.append({"role": role, "content": f"Line {i}: the harbour, the tide and the weather."})
     await machine.say("It rains again.")
-    machine.resources.worker.wake()
-    await machine.resources.worker.idle()
+    await machine.catch_up()
 
 
 async def test_a_fact_from_message_3_of_300_is_in_the_prompt_at_the_end(machine: Machine) -> None:
@@ -221,8 +220,7 @@ async def test_summaries_stand_in_for_what_fell_out_of_the_prompt(machine: Machi
     )
     for i in range(16):
         await machine.say(f"Line {i}: the harbour, the tide and the weather, and more of it.")
-        machine.resources.worker.wake()
-        await machine.resources.worker.idle()
+        await machine.catch_up()
     assert any("Summary: Alex told Mira about Ines." in m["content"] for m in machine.prompt())
 
 
@@ -232,8 +230,7 @@ async def test_a_failing_summary_is_never_shown_to_the_user(machine: Machine) ->
     )
     for i in range(12):
         await machine.say(f"Line {i}.")
-        machine.resources.worker.wake()
-        await machine.resources.worker.idle()
+        await machine.catch_up()
     session = await machine.session()
     assert session is not None
     jobs = await machine.resources.transcript.jobs(session.key, limit=10, now=float("inf"))

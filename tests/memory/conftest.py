@@ -99,6 +99,12 @@ class FrontEnd:
         return [f"{m.role[0]}:{m.text}" for m in messages]
 
 
+@pytest.fixture(scope="session")
+def front_end_over() -> type[FrontEnd]:
+    """For tests that open their own data folders."""
+    return FrontEnd
+
+
 @pytest.fixture
 def root(tmp_path: FilePath) -> FilePath:
     return tmp_path / "chats"

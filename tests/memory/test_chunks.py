@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -25,7 +27,7 @@ def test_pieces_are_short_and_hold_every_word_in_order(words):
 def test_each_piece_repeats_about_fifty_characters_of_the_last():
     words = [f"word{n:03}" for n in range(200)]
     pieces = chunk(" ".join(words))
-    for before, after in zip(pieces, pieces[1:], strict=False):
+    for before, after in pairwise(pieces):
         shared = next(n for n in range(200, 0, -1) if before.endswith(after[:n]))
         assert 40 <= shared <= 50
 

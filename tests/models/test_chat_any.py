@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 from langchain.chat_models import init_chat_model
 
-from graph.errors import Blocked, ProviderBusy, ProviderDenied, ProviderTimeout, SettingsError
+from graph.errors import Blocked, ProviderBusy, ProviderDenied, ProviderError, ProviderTimeout, SettingsError
 from models.chat import ChatModel, Delta, Usage
 from models.chat_any import AnyUpstream
 from models.chat_calls import LiveChat
 from tests.fakes.chats import HELLO, opened, read, text
 from tests.fakes.openai_server import FakeOpenAI
-from tests.fakes.wire import Call, Count, Fail, Finish, Hang, Say, says
+from tests.fakes.wire import Behaviour, Call, Count, Fail, Finish, Hang, Say, says
 
 
 @pytest.mark.parametrize("provider", ["anthropic", "ollama"])
@@ -120,12 +120,13 @@ async def test_the_answer_comes_out_in_deltas(fake: FakeOpenAI) -> None:
 
 async def test_failures_are_told_apart(fake: FakeOpenAI) -> None:
     chat = neutral(fake, idle_timeout=0.1)
-    for behaviour, error in [
+    cases: list[tuple[Behaviour, type[ProviderError]]] = [
         (Fail(401, {"error": {"message": "bad key sk-secret-secret"}}), ProviderDenied),
         (Fail(429, {"error": {"message": "slow down"}}), ProviderBusy),
         ([Hang()], ProviderTimeout),
         ([Finish("content_filter")], Blocked),
-    ]:
+    ]
+    for behaviour, error in cases:
         fake.script(behaviour)
         with pytest.raises(error) as raised:
             await read(chat)

@@ -1,10 +1,10 @@
 """The embedded model: a real SmolLM2 behind a real llama.cpp, needing no key and no network."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from graph.errors import ContextOverflow, SettingsError
@@ -19,15 +19,6 @@ from tests.fakes.chats import HELLO, opened, read, text
 async def chat() -> AsyncIterator[ChatModel]:
     async with opened(context_tokens=512) as model:
         yield model
-
-
-def children() -> set[int]:
-    """Processes that this one started and that still run."""
-    return {
-        int(pid)
-        for task in Path("/proc/self/task").iterdir()
-        for pid in (task / "children").read_text().split()
-    }
 
 
 async def test_it_answers_with_the_reported_number_of_tokens(chat: ChatModel) -> None:
@@ -59,8 +50,7 @@ async def test_its_counter_counts_what_the_model_reads(chat: ChatModel) -> None:
     assert grown == (await counter.count(["Hello" + texts[2]]))[0] - (await counter.count(["Hello"]))[0]
 
 
-async def test_starting_leaves_the_event_loop_free_and_closing_leaves_no_process() -> None:
-    before = children()
+async def test_starting_leaves_the_event_loop_free_and_closing_leaves_no_server() -> None:
     turns = 0
     opening = asyncio.ensure_future(chat_embedded.open_embedded(load_settings(), base_delay=0.0))
     while not opening.done():
@@ -68,25 +58,28 @@ async def test_starting_leaves_the_event_loop_free_and_closing_leaves_no_process
         await asyncio.sleep(0.001)
     chat = await opening
     assert turns > 10
-    assert len(children() - before) == 1
+    address = chat.server.base_url
     stream = chat.stream(HELLO, sampling={"max_tokens": 500})
     await anext(stream)
     await chat.close()
-    assert children() == before
     await stream.aclose()
+    async with httpx.AsyncClient(base_url=address) as client:
+        with pytest.raises(httpx.ConnectError):
+            await client.get("/health")
 
 
-async def test_weights_that_are_not_the_known_ones_stop_the_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("weights", "message"), [(b"GGUF but not ours", "not the model"), (None, "GEMINI_API_KEY or LLM")]
+)
+async def test_weights_that_are_missing_or_not_the_known_ones_stop_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weights: bytes | None, message: str
 ) -> None:
-    package = tmp_path / "other_weights"
+    package = tmp_path / chat_embedded.PACKAGE
     package.mkdir()
     (package / "__init__.py").touch()
-    (package / chat_embedded.WEIGHTS).write_bytes(b"GGUF but not ours")
+    if weights:
+        (package / chat_embedded.WEIGHTS).write_bytes(weights)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.setattr(chat_embedded, "PACKAGE", "other_weights")
-    with pytest.raises(SettingsError, match="not the model"):
-        await chat_embedded.open_embedded(load_settings(), base_delay=0.0)
-    monkeypatch.setattr(chat_embedded, "PACKAGE", "no_such_package")
-    with pytest.raises(SettingsError, match="GEMINI_API_KEY"):
-        await chat_embedded.open_embedded(load_settings(), base_delay=0.0)
+    with pytest.raises(SettingsError, match=message):
+        async with opened():
+            pass

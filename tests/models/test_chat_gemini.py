@@ -208,7 +208,7 @@ async def test_sampling_fields_are_mapped_and_unknown_ones_named_once(
 async def test_tools_go_in_and_calls_come_out(fake: FakeGemini) -> None:
     look = {"name": "look", "description": "Looks.", "parameters": {"type": "object", "properties": {}}}
     call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{"at": "sea"}'}}
-    messages = [
+    messages: list[dict[str, Any]] = [
         *HELLO,
         {"role": "assistant", "content": None, "tool_calls": [call]},
         {"role": "tool", "tool_call_id": "c1", "content": "waves"},
@@ -392,11 +392,12 @@ async def test_the_requested_model_is_used_when_it_is_offered(fake: FakeGemini) 
 
 async def test_the_context_window_is_the_profiles_the_listings_or_the_settings(fake: FakeGemini) -> None:
     fake.models = [{"name": "models/gemini-new", "inputTokenLimit": 65536}]
-    for settings, window in [
+    cases: list[tuple[dict[str, Any], int]] = [
         ({}, 1048576),
         ({"gemini_model": "gemini-new"}, 65536),
         ({"gemini_model": "gemini-unheard-of"}, 16384),
         ({"context_tokens": 4096}, 4096),
-    ]:
+    ]
+    for settings, window in cases:
         async with opened(**ours(fake, **settings)) as chat:
             assert chat.context_tokens == window

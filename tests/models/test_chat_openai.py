@@ -59,7 +59,7 @@ async def test_an_answer_streams_piece_by_piece_and_ends_with_reason_usage_and_m
 
 async def test_messages_arrive_as_they_were_sent(fake: FakeOpenAI) -> None:
     call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": '{ "at":"sea"}'}}
-    messages = [
+    messages: list[dict[str, Any]] = [
         {"role": "system", "content": "Card\u2028 \U0001f30a\t "},
         {"role": "system", "content": "Hi", "name": "example_user"},
         {"role": "developer", "content": ""},

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Call, Count, Finish, Say, Think, Wait, says
-from tests.server.conftest import Live, said, stored, until
+from tests.server.live import Live, said, stored, until
 
 
 def body(*texts: str, **more: Any) -> dict[str, Any]:
@@ -19,7 +19,9 @@ def body(*texts: str, **more: Any) -> dict[str, Any]:
 
 async def test_an_answer_comes_in_one_json_body(live: Live, fake: FakeOpenAI) -> None:
     fake.script([Say("Good "), Say("evening."), Finish("length"), Count(70, 3)])
-    answer = await live.openai.chat.completions.create(**body("Hello there"), extra_headers={"X-Chat-Id": "c1"})
+    answer = await live.openai.chat.completions.create(
+        **body("Hello there"), extra_headers={"X-Chat-Id": "c1"}
+    )
     assert answer.object == "chat.completion" and answer.model == "stub-model"
     assert [c.index for c in answer.choices] == [0]
     assert answer.choices[0].message.role == "assistant"
@@ -152,17 +154,11 @@ async def test_turns_of_one_session_wait_for_each_other(live: Live, fake: FakeOp
     gate = asyncio.Event()
     fake.script([Say("First."), Wait(gate), Finish(), Count()], says("Second."))
     chat = {"X-Chat-Id": "c1"}
-    first = asyncio.create_task(
-        live.openai.chat.completions.create(**body("Hello"), extra_headers=chat)
-    )
+    first = asyncio.create_task(live.openai.chat.completions.create(**body("Hello"), extra_headers=chat))
     await until(lambda: fake.calls)
-    second = asyncio.create_task(
-        live.openai.chat.completions.create(**body("Hello"), extra_headers=chat)
-    )
+    second = asyncio.create_task(live.openai.chat.completions.create(**body("Hello"), extra_headers=chat))
     await until(lambda: len(live.turns.running) == 2)
-    elsewhere = await live.openai.chat.completions.create(
-        **body("Hello"), extra_headers={"X-Chat-Id": "c2"}
-    )
+    elsewhere = await live.openai.chat.completions.create(**body("Hello"), extra_headers={"X-Chat-Id": "c2"})
     assert elsewhere.choices[0].message.content == "Second."
     assert len(fake.calls) == 2 and not second.done(), "the second turn of c1 waits for the first"
     gate.set()

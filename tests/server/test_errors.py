@@ -13,7 +13,7 @@ from server.errors import body_of, response_of, shape_of
 from server.origin import is_private_name
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Cut, Fail, Say
-from tests.server.conftest import Live, said, stored
+from tests.server.live import Live, said, stored
 
 HELLO = said("Hello")
 
@@ -61,7 +61,9 @@ async def test_a_body_that_is_no_json_object_is_refused(live: Live, raw: bytes) 
 
 
 async def test_half_a_surrogate_pair_does_not_break_a_turn(live: Live) -> None:
-    raw = b'{"messages": [{"role": "user", "content": "broken \\ud83d emoji"}], "metadata": {"chat_id": "c1"}}'
+    raw = (
+        b'{"messages": [{"role": "user", "content": "broken \\ud83d emoji"}], "metadata": {"chat_id": "c1"}}'
+    )
     assert (await live.http.post("/v1/chat/completions", content=raw)).status_code == 200
     assert (await stored(live, "c1"))[0] == ("user", "broken \ufffd emoji")
 
@@ -112,7 +114,7 @@ async def test_a_failed_turn_leaves_transcript_and_thread_history_as_they_were(
 
 async def test_openais_client_raises_its_own_errors(live: Live, fake: FakeOpenAI) -> None:
     fake.script(Fail(429, {"error": {"message": "quota"}}))
-    with pytest.raises(openai.RateLimitError, match="quota|busy|rate"):
+    with pytest.raises(openai.RateLimitError):
         await live.openai.chat.completions.create(model="stub-model", messages=HELLO)  # type: ignore[call-overload]
     with pytest.raises(openai.BadRequestError) as refused:
         await live.openai.chat.completions.create(model="stub-model", messages=[])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.server.conftest import Live, said
+from tests.server.live import Live, said
 
 
 async def test_health_names_every_part(live: Live) -> None:
@@ -17,12 +17,12 @@ async def test_health_names_every_part(live: Live) -> None:
         "name": "stub-model",
         "context_tokens": live.resources.chat.context_tokens,
     }
-    assert health["transcript"] == {"sessions": 1, "path": str(live.resources.settings.db_path.resolve())}
+    assert health["transcript"] == {"name": "sqlite", "path": str(live.resources.settings.db_path.resolve())}
     assert health["vectors"] == {"name": "exact", "items": 2}
     assert health["embedder"]["name"] and health["embedder"]["dimension"] == 384
     assert health["emotion"]["name"] == "keywords" and health["reranker"] is None
     assert health["worker"] == {"backlog": 0}
-    assert health["sessions"] == {"active": 1, "turns_under_way": 0}
+    assert health["sessions"] == {"stored": 1, "active": 1, "turns_under_way": 0}
     assert {"emotional-rag", "langgraph", "torch"} <= set(health["versions"])
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Count, Finish, Say, Wait
-from tests.server.conftest import Live, said, stored, until
+from tests.server.live import Live, said, stored, until
 
 HOSTILE = [
     "../../etc/passwd",
@@ -18,7 +18,7 @@ HOSTILE = [
     "..%2f..",
     "c:\\con",
     "'; DROP TABLE sessions; --",
-    "Mira – 2026-11-22@10h04m 🐦",
+    "Mira, Ältere - 2026-11-22@10h04m 🐦",
     "x" * 300,
     " leading and trailing ",
     "100%",

@@ -18,7 +18,7 @@ from memory.files import tree_path
 from memory.transcript import TreeKey
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Count, Cut, Fail, Finish, Say, Think, Wait, says
-from tests.server.conftest import Live, said, stored, until
+from tests.server.live import Live, said, stored, until
 
 CHAT = {"X-Chat-Id": "c1"}
 
@@ -82,9 +82,7 @@ async def test_several_choices_share_a_stream(live: Live, fake: FakeOpenAI) -> N
 async def test_tokens_leave_while_the_provider_is_still_speaking(live: Live, fake: FakeOpenAI) -> None:
     gate = asyncio.Event()
     fake.script([Say("Good "), Wait(gate), Say("evening."), Finish(), Count()])
-    async with live.http.stream(
-        "POST", "/v1/chat/completions", json=body("Hello"), headers=CHAT
-    ) as response:
+    async with live.http.stream("POST", "/v1/chat/completions", json=body("Hello"), headers=CHAT) as response:
         received = data(response)
         assert (await anext(received))["choices"][0]["delta"]["content"] == "Good "
         gate.set()

@@ -1,0 +1,98 @@
+"""One SillyTavern, one browser and one server a module; a fresh chat a test."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from playwright.sync_api import sync_playwright
+
+from tests.browser.front_end import FrontEnd
+from tests.browser.our_server import Memory, running_server
+from tests.browser.provider import Provider, running_provider
+from tests.browser.sillytavern import ROOT, running_sillytavern
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+PATIENCE = 30_000
+"""Milliseconds that a condition on the page may take to come true."""
+
+
+def card(name: str, description: str, greeting: str) -> dict[str, Any]:  # Any: a character card
+    """A card with post-history instructions, as most shared cards have."""
+    data = {
+        "name": name,
+        "description": description,
+        "personality": "patient, dry",
+        "scenario": "A storm keeps everyone on the island.",
+        "first_mes": greeting,
+        "mes_example": "",
+        "creator_notes": "",
+        "system_prompt": "",
+        "post_history_instructions": f"Stay with {name}'s voice.",
+        "alternate_greetings": [],
+        "tags": [],
+        "creator": "",
+        "character_version": "1",
+        "extensions": {},
+    }
+    return {"spec": "chara_card_v2", "spec_version": "2.0", "data": data}
+
+
+CARDS = [
+    card(
+        "Mira", "Mira keeps the lighthouse of Skerry.", "*The lamp turns.* Come in, {{user}}, you are soaked."
+    ),
+    card("Bram", "Bram mends the nets of Skerry's fishermen.", "*Bram looks up.* Evening."),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """SillyTavern's page, our server behind it, and the provider behind that."""
+
+    tavern: FrontEnd
+    memory: Memory
+    provider: Provider
+
+    def shown(self) -> list[tuple[str, str]]:
+        """Role and text of what the open chat shows to a model."""
+        return [(line.role, line.text) for line in self.tavern.chat() if not line.hidden]
+
+    def remembered(self) -> list[tuple[str, str]]:
+        """Role and text of what our server holds of the session used last."""
+        return [(one.role, one.text) for one in self.memory.messages(self.memory.newest())]
+
+
+@pytest.fixture(scope="module")
+def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    with ExitStack() as stack:
+        provider = stack.enter_context(running_provider())
+        memory = stack.enter_context(running_server(tmp_path_factory.mktemp("server"), provider.url))
+        folder = tmp_path_factory.mktemp("sillytavern")
+        url = stack.enter_context(running_sillytavern(folder, f"{memory.url}/v1"))
+        playwright = stack.enter_context(sync_playwright())
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        stack.callback(browser.close)
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.set_default_timeout(PATIENCE)
+        tavern = FrontEnd(page, url)
+        for one in CARDS:
+            tavern.import_card(one)
+        yield Stage(tavern, memory, provider)
+        pictures = ROOT / "build" / "browser"
+        pictures.mkdir(parents=True, exist_ok=True)
+        page.screenshot(path=pictures / "chat.png")
+
+
+@pytest.fixture
+def stage(running_stage: Stage) -> Stage:
+    """A new chat with Mira."""
+    tavern = running_stage.tavern
+    tavern.load()
+    tavern.open_character("Mira")
+    tavern.new_chat()
+    return running_stage
