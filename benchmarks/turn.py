@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
@@ -43,6 +43,7 @@ SIZES = (100, 1_000, 10_000)
 LENGTHS = (30, 200)
 WINDOW = 100
 CARD = 8_000
+PAUSE = 0.1
 FIRST_CONTACT = 300
 WORDS = (
     "lamp harbour storm kettle letter winter bridge garden silver quiet promise stranger window morning river "
@@ -65,6 +66,11 @@ class Bench:
     loop: asyncio.AbstractEventLoop
     provider: Provider
     arrivals: list[float] = field(default_factory=list)
+
+    def settle(self) -> None:
+        """A moment between turns, as between people's, then until nothing is left to do in the background."""
+        time.sleep(PAUSE)
+        self.call(self.resources.worker.idle())
 
     def call(self, coroutine: Any) -> Any:  # Any: whatever the coroutine returns
         """Run a coroutine on the server's loop and wait for it."""
@@ -178,7 +184,7 @@ def warm_turns(
                 body = {"messages": [system, *chat[-WINDOW:]]}
                 seconds, reply = send(bench, client, body, {"X-Chat-Id": f"bench-{size}"})
                 chat.append({"role": "assistant", "content": reply})
-                bench.call(bench.resources.worker.idle())
+                bench.settle()
                 rulers.append(measure())
                 if turn >= 5:
                     spent.append(seconds)
@@ -209,7 +215,7 @@ def first_contacts(bench: Bench, count: int, seed: int, rulers: list[float]) -> 
             messages = [{"role": "system", "content": card}, *chat_of(rng, FIRST_CONTACT)]
             seconds, _ = send(bench, client, {"messages": messages}, {})
             spent.append(seconds)
-            bench.call(bench.resources.worker.idle())
+            bench.settle()
     return summary(spent, rulers)
 
 
@@ -224,9 +230,9 @@ def prefixes(bench: Bench, turns: int, seed: int) -> dict[str, Any]:
             chat.append({"role": "user", "content": text(rng, 30)})
             _, reply = send(bench, client, {"messages": [system, *chat[-WINDOW:]]}, {"X-Chat-Id": "prefix"})
             chat.append({"role": "assistant", "content": reply})
-            bench.call(bench.resources.worker.idle())
+            bench.settle()
             shares.append(laid_out(bench.provider.requests[-1]))
-    common = [common_prefix(a, b) / len(b) for a, b in zip(shares, shares[1:], strict=False)]
+    common = [common_prefix(a, b) / len(b) for a, b in pairwise(shares)]
     return {"turns": turns, "median": round(median(common), 4), "p10": round(quantiles(common, n=10)[0], 4)}
 
 

@@ -72,7 +72,10 @@ def _connections(client: Client) -> list[httpx.Client]:
 def query(
     collection: chromadb.Collection, vector: Vector, n: int, where: Where
 ) -> tuple[Sequence[str], Sequence[float]]:
-    """Ids and distances of the nearest; a server can fail for an instant while a collection is first written."""
+    """Ids and distances of the nearest.
+
+    A server can fail for an instant while a new collection is first written; it is asked again.
+    """
     for attempt in range(1, NOT_READY_TRIES + 1):
         try:
             answer = collection.query(

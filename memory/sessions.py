@@ -23,6 +23,10 @@ TELLING_USERS = 3
 """So many user messages in common tell that a window is of a session whose beginning it does not show."""
 
 
+SHARED_BY_A_FORK = 3
+"""Messages in common from which on a fork shares its origin's tree: a greeting and "hi" tell nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """What is known of a request; ids that are empty or hold an unreplaced macro (`{{`) count as none."""
@@ -115,7 +119,7 @@ class Sessions:
         best = await self._by_content(request)
         if best is None:
             return self._new(request, new_id())
-        if best.alignment.change == "fork":
+        if best.is_fork:
             return _fork(best, new_id())
         return Assignment(best.session.key, best.session.session_id, best.session, best.alignment)
 
@@ -129,7 +133,7 @@ class Sessions:
         best = await self._by_content(request)
         if best is None:
             return self._new(request, name)
-        if best.session.chat_id or best.alignment.change == "fork":
+        if best.is_fork:
             return _fork(best, name)
         return await self._on(best.session, request)
 
@@ -162,8 +166,9 @@ class Sessions:
             tree = await self._transcript.tree(key)
             for session in _likeliest(await self._transcript.lines(key), window, tree):
                 alignment = align(window, session.path, tree, pinned=False, continues=request.continues)
-                candidate = _Candidate(session, alignment)
-                if _identifies(alignment, window) and (best is None or candidate.rank > best.rank):
+                anothers = bool(request.chat_id and session.chat_id)
+                candidate = _Candidate(session, alignment, anothers or alignment.change == "fork")
+                if candidate.tells(window) and (best is None or candidate.rank > best.rank):
                     best = candidate
             if best is not None and best.is_plain(len(window)):
                 break
@@ -173,16 +178,24 @@ class Sessions:
 class _Candidate(NamedTuple):
     session: Session
     alignment: Alignment
+    is_fork: bool
+    """Its line stays as it is: what comes is a new session of its tree."""
 
     @property
     def rank(self) -> tuple[float, ...]:
         """Most in common first; then lines that go on, lines without an id, less left behind, used last."""
         a, s = self.alignment, self.session
-        return (a.matched, a.change != "fork", not s.chat_id, -len(a.left), s.updated_at)
+        return (a.matched, not self.is_fork, not s.chat_id, -len(a.left), s.updated_at)
+
+    def tells(self, window: Sequence[Incoming]) -> bool:
+        """Whether the window belongs to this session, or to one that shares its tree."""
+        shares = not self.is_fork or self.alignment.matched >= SHARED_BY_A_FORK
+        return shares and _identifies(self.alignment, window)
 
     def is_plain(self, rows: int) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
-        return self.alignment.matched >= rows - 1 and self.alignment.change in ("append", "retry")
+        goes_on = self.alignment.change in ("append", "retry") and not self.is_fork
+        return goes_on and self.alignment.matched >= rows - 1
 
 
 def new_id() -> str:

@@ -85,7 +85,7 @@ class TreeFile:
         return [found[i] for i in ids]
 
     def commit(self, write: TurnWrite) -> Applied:
-        """Apply a turn, once: again it changes nothing; the same turn with another outcome takes its place."""
+        """Apply a turn; again it changes nothing, unless it had another outcome (a run that was rewound)."""
         old = self.lines.get(write.session_id)
         shape = self.loaded_shape()
         turn = lay(write, shape, self._next_id())

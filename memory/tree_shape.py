@@ -50,6 +50,11 @@ class TreeShape:
     def __contains__(self, message_id: int) -> bool:
         return 0 < message_id < len(self._roles) and self._roles[message_id] != GONE
 
+    def require(self, *ids: int) -> None:
+        """Raise NotFound unless the tree holds every one."""
+        for i in ids:
+            self._known(i)
+
     def _known(self, message_id: int) -> int:
         if message_id in self:
             return message_id

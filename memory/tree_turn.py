@@ -61,7 +61,7 @@ def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
     last_given = given[-1] if len(given) else None
     for first, last in write.path:
         if first > 0:
-            shape.parent(first), shape.parent(last)
+            shape.require(first, last)
             turn.laid.add(first, last)
         else:
             inner = last_given is not None and last_given not in turn.laid

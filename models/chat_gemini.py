@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import logging
-import mimetypes
-import re
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -23,6 +19,7 @@ from graph.settings import Settings
 from models.chat import Delta
 from models.chat_calls import LiveChat, context_tokens
 from models.chat_errors import Origin, provider_failures
+from models.chat_gemini_fields import gemini_field, with_gemini_parts
 from models.chat_langchain import ChunkReader, Ending, IgnoredFields, to_langchain
 from models.chat_turns import Message, alternate
 
@@ -30,14 +27,9 @@ ADDRESS = "https://generativelanguage.googleapis.com"
 BROKEN_ANSWERS = ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "OTHER", "MALFORMED_RESPONSE")
 WHOLE_ANSWERS = ("STOP", "MAX_TOKENS", "FINISH_REASON_UNSPECIFIED")
 """Finish reasons; every one that is neither broken nor whole is a content filter's."""
-STOP_SEQUENCES = 5
-"""As many as Gemini takes."""
 CONTINUE = "[Continue your last message without repeating its original content.]"
 LISTING_TIMEOUT = 5.0
 CONNECT_TIMEOUT = 10.0
-DATA_URL = re.compile(r"data:[^;,]+;base64,(.*)", re.DOTALL)
-
-logger = logging.getLogger(__name__)
 
 
 async def open_gemini(settings: Settings, name: str, *, base_delay: float) -> LiveChat:
@@ -89,7 +81,7 @@ class GeminiUpstream:
         self, messages: Sequence[dict[str, Any]], model: str, sampling: dict[str, Any]
     ) -> AsyncGenerator[Delta, None]:
         """One call; a model that refuses to lengthen its own message is asked to, now and from then on."""
-        turns = [_with_parts(turn) for turn in alternate(messages)]
+        turns = [with_gemini_parts(turn) for turn in alternate(messages)]
         if not turns:
             raise ProviderRefused("The prompt has no text.")
         fields = self._fields(sampling, model)
@@ -129,7 +121,7 @@ class GeminiUpstream:
         """The request's fields in Gemini's words; what Gemini does not know is named once in the log."""
         fields: dict[str, Any] = {"automatic_function_calling": {"disable": True}}
         for name, value in sampling.items():
-            translated = _field(name, value, sampling, model)
+            translated = gemini_field(name, value, sampling, model)
             if translated is None:
                 self._ignored.say(name)
             else:
@@ -193,67 +185,3 @@ class _Verdict:
             raise ProviderUnavailable(f"Gemini broke off the answer ({self._finish}).")
         if self._finish not in WHOLE_ANSWERS:
             raise Blocked(f"Gemini blocked its answer ({self._finish}).", self._finish)
-
-
-def _field(name: str, value: Any, sampling: dict[str, Any], model: str) -> dict[str, Any] | None:
-    """One field of a request as ChatGoogleGenerativeAI takes it; None: Gemini has none of the kind."""
-    match name:
-        case "temperature" | "top_p" | "seed":
-            return {name: value} if value is not None else {}
-        case "top_k" | "presence_penalty" | "frequency_penalty":  # 0 is off, and refused by some models
-            return {name: value} if value else {}
-        case "max_tokens" | "max_completion_tokens":
-            return {"max_output_tokens": value} if value else {}
-        case "stop":
-            sequences = [value] if isinstance(value, str) else list(value or ())
-            return {"stop": sequences[:STOP_SEQUENCES]} if sequences else {}
-        case "response_format":
-            return {"response_format": value} if value else {}
-        case "tools":
-            return {"tools": value} if value else {}
-        case "tool_choice":
-            return {"tool_choice": _tool_choice(value)} if value and sampling.get("tools") else {}
-        case "include_reasoning":
-            return {"include_thoughts": True} if value else {}
-        case "reasoning_effort" if re.match(r"gemini-[3-9]", model):
-            return {"thinking_level": value} if value in ("minimal", "low", "medium", "high") else {}
-        case _:
-            return None
-
-
-def _tool_choice(choice: Any) -> Any:  # Any: OpenAI takes a word or {"function": {"name": ...}}
-    return choice.get("function", {}).get("name", "any") if isinstance(choice, dict) else choice
-
-
-def _with_parts(turn: Message) -> Message:
-    content = turn["content"]
-    return turn if isinstance(content, str) else {**turn, "content": [_part(part) for part in content]}
-
-
-def _part(part: dict[str, Any]) -> dict[str, Any]:
-    """One content part as langchain-google-genai takes it; links are left to Gemini to fetch.
-
-    Raises ProviderRefused for what Gemini cannot take.
-    """
-    kind = part.get("type")
-    if kind == "text":
-        return {"type": "text", "text": part["text"]}
-    if kind == "input_audio":
-        sound = part["input_audio"]
-        return _media(f"data:audio/{sound['format']};base64,{sound['data']}")
-    if kind in ("image_url", "video_url", "audio_url"):
-        link = part[kind]
-        return _media(link["url"] if isinstance(link, dict) else link)
-    raise ProviderRefused(f"Gemini takes no message part of the type {kind!r}.")
-
-
-def _media(url: str) -> dict[str, Any]:
-    if url.startswith(("http://", "https://")):
-        kind = mimetypes.guess_type(url.partition("?")[0])[0] or "image/jpeg"
-        return {"type": "file", "file_id": url, "mime_type": kind}
-    found = DATA_URL.fullmatch(url)
-    try:
-        base64.b64decode(found[1] if found else "*", validate=True)
-    except ValueError as error:
-        raise ProviderRefused("An image or sound in the prompt is no base64 data: URL.") from error
-    return {"type": "image_url", "image_url": {"url": url}}

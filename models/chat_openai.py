@@ -10,10 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
-from langchain_core.language_models import LanguageModelInput
 from langchain_core.messages import AIMessageChunk, ChatMessage
-from langchain_core.outputs import ChatGenerationChunk
-from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from graph.errors import Blocked, ProviderRefused, ProviderUnavailable, SettingsError
@@ -22,14 +19,13 @@ from models.chat import Delta, Usage
 from models.chat_calls import LiveChat, context_tokens
 from models.chat_errors import Origin, provider_failures
 from models.chat_langchain import FINISH_REASONS, Ending
+from models.chat_openai_client import VerbatimChatOpenAI
 from models.chat_turns import text_of
 
 OFFICIAL = "https://api.openai.com/v1"
 NAMES = {OFFICIAL: "OpenAI", "embedded": "The embedded model"}
 OWN_FIELDS = ("model", "messages", "stream", "stream_options", "n")
 """What a call sets itself; the rest of a request goes through as it came."""
-CARRIED = ("reasoning_content", "reasoning", "tool_calls", "refusal")
-"""Fields of a delta, beside its content, that reach the user."""
 WINDOW_FIELDS = ("context_length", "max_model_len", "max_context_length", "n_ctx")
 CONNECT_TIMEOUT = 10.0
 LISTING_TIMEOUT = 5.0
@@ -55,41 +51,6 @@ async def open_openai(settings: Settings, name: str, *, base_delay: float) -> Li
         retries=settings.provider_retries,
         base_delay=base_delay,
     )
-
-
-class VerbatimChatOpenAI(ChatOpenAI):
-    """ChatOpenAI that sends messages as they came and keeps what a delta holds beside its text."""
-
-    def _get_request_payload(
-        self, input_: LanguageModelInput, *, stop: list[str] | None = None, **kwargs: Any
-    ) -> dict[str, Any]:
-        messages = self._convert_input(input_).to_messages()
-        sent = [message.additional_kwargs["as_sent"] for message in messages]
-        # what stands in `extra_body` the client library neither changes nor takes 15 ms to look through
-        body = {**kwargs.pop("extra_body"), "messages": sent}
-        return {**self._default_params, **kwargs, "messages": [], "extra_body": body}
-
-    def _convert_chunk_to_generation_chunk(
-        self,
-        chunk: dict[str, Any],
-        default_chunk_class: type,
-        base_generation_info: dict[str, Any] | None,
-    ) -> ChatGenerationChunk | None:
-        converted = super()._convert_chunk_to_generation_chunk(chunk, AIMessageChunk, base_generation_info)
-        delta = (chunk["choices"][0]["delta"] if chunk.get("choices") else None) or {}
-        carried = {field: _without_none(delta[field]) for field in CARRIED if delta.get(field)}
-        if converted and carried:
-            converted.message.additional_kwargs["as_received"] = [carried]
-        return converted
-
-
-def _without_none(value: Any) -> Any:  # Any: JSON
-    """The client library fills absent fields with None; this takes them out again."""
-    if isinstance(value, list):
-        return [_without_none(one) for one in value]
-    if isinstance(value, dict):
-        return {name: _without_none(one) for name, one in value.items() if one is not None}
-    return value
 
 
 class OpenAIUpstream:

@@ -64,7 +64,9 @@ def new_message(state: TurnState, row: int) -> NewMessage:
     """A row of the window that is not stored yet; the newest message's emotion is known already."""
     shown = state.window[row]
     text = text_of(state.messages[shown["index"]].get("content"))
-    message = NewMessage(shown["role"], shown["speaker"], text, shown["fingerprint"])
+    message = NewMessage(
+        shown["role"], shown["speaker"] or speaker_of(state, shown["role"]), text, shown["fingerprint"]
+    )
     if shown["role"] != "user" or row != newest_row(state):
         return message
     return replace(
@@ -74,6 +76,14 @@ def new_message(state: TurnState, row: int) -> NewMessage:
         importance=state.importance,
         emotion_known=True,
     )
+
+
+def speaker_of(state: TurnState, role: str) -> str:
+    """Who speaks where the message does not say; nobody is guessed among several characters."""
+    if role == "user":
+        return state.user_name
+    others = set(state.names) - {state.user_name}
+    return "" if len(others) > 1 else state.character or state.card.get("name", "")
 
 
 def newest_row(state: TurnState) -> int | None:

@@ -6,14 +6,14 @@ import asyncio
 import logging
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, cast
 
 from graph.build import build_graph
 from graph.checkpoints import forget_after, latest, prune, thread
 from graph.context import TurnContext
 from graph.errors import EmotionalRagError
 from graph.resources import Resources
-from graph.state import STORED_KINDS, Turn
+from graph.state import STORED_KINDS, Turn, TurnInput
 from graph.stops import Stops
 from memory.sessions import Assignment, Request
 from memory.transcript import TreeKey
@@ -21,7 +21,7 @@ from server.chat.streaming import Channel, Failed, Kept
 
 log = logging.getLogger(__name__)
 
-STREAM_MODES = ["custom", "updates"]
+STREAM_MODES: list[Literal["custom", "updates"]] = ["custom", "updates"]
 ACTIVE_FOR = 900.0
 """Seconds after its last turn during which a session counts as active."""
 
@@ -135,7 +135,7 @@ class Turns:
         if run.turn.kind in ("quiet", "impersonate"):
             run.assign(await sessions.find(request))
         stream = self._fleeting.astream(
-            run.turn.as_input(), context=TurnContext(owner=request.owner), stream_mode=STREAM_MODES
+            _input(run.turn), context=TurnContext(owner=request.owner), stream_mode=STREAM_MODES
         )
         async for mode, chunk in stream:
             await run.take(mode, chunk)
@@ -158,7 +158,7 @@ class Turns:
 
     async def _until_stored(self, run: Run, owner: str) -> None:
         stream = self._graph.astream(
-            run.turn.as_input(),
+            _input(run.turn),
             thread(owner, run.turn.session_id),
             context=TurnContext(owner=owner),
             stream_mode=STREAM_MODES,
@@ -179,3 +179,8 @@ class Turns:
             self._resources.settings.checkpoint_turns,
         )
         self._resources.worker.wake(TreeKey(owner, run.turn.tree_id))
+
+
+def _input(turn: Turn) -> TurnInput:
+    """LangGraph takes an input as a dict too; a dataclass would stand in the checkpoint as one."""
+    return cast(TurnInput, turn.as_input())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -54,7 +54,7 @@ class Conversation:
             return [{"role": "system", "content": NO_CARD.format(user=self.user_name)}, *self.window]
         return messages_of(replace(self.card, first_mes=""), self.user_name, self.window)
 
-    def answer(self) -> Iterator[str]:
+    def answer(self) -> Generator[str]:
         """Stream the next reply; what was said up to a stop or an error stays in the chat."""
         said: list[str] = []
         messages = cast(list[ChatCompletionMessageParam], self.messages())

@@ -89,10 +89,14 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
 
 
 @pytest.fixture
-def stage(running_stage: Stage) -> Stage:
+def stage(running_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """A new chat with Mira."""
-    tavern = running_stage.tavern
-    tavern.load()
+    tavern, failed = running_stage.tavern, request.session.testsfailed
+    tavern.set_streaming(True)
+    tavern.set_post_processing("")
+    tavern.type("")
     tavern.open_character("Mira")
     tavern.new_chat()
-    return running_stage
+    yield running_stage
+    if request.session.testsfailed > failed:
+        tavern.load()  # whatever stands open or is under way must not disturb the next test

@@ -94,6 +94,16 @@ async def test_both_lines_of_a_fork_can_be_taken_up_again(front_end):
     assert on.session_id == fork.session_id
 
 
+async def test_chats_that_share_only_a_greeting_and_hi_share_no_tree(front_end):
+    sent = []
+    for n in range(4):
+        sent.append(await front_end.send(*HI, reply=f"a:r{n}"))
+        await front_end.send(*HI, f"a:r{n}", f"u:{n}", reply="a:yes")
+    assert len({s.key for s in sent}) == 4
+    ids = [await front_end.send(*HI, reply="a:x", chat_id=f"chat {n}") for n in range(4)]
+    assert len({s.key for s in ids}) == 4
+
+
 async def test_two_chats_with_one_character_part_where_they_differ(front_end):
     """Both begin alike; each goes on by itself and shows nothing of the other."""
     one, other = [*HI], [*HI]

@@ -92,7 +92,9 @@ async def open_index(configured: Settings, tmp_path: FilePath) -> AsyncIterator[
     """Opens the index again and again over the same data; the trees' files exist."""
     opened: list[VectorIndex] = []
 
-    async def open_one(weights: str = WEIGHTS) -> VectorIndex:
+    async def open_one(weights: str = WEIGHTS, *, restart: bool = False) -> VectorIndex:
+        if restart:
+            await opened.pop().close()
         opened.append(await open_vectors(configured, tmp_path, weights, DIMENSION))
         return opened[-1]
 
@@ -212,8 +214,7 @@ async def test_clearing_leaves_nothing_and_can_be_filled_again(index: VectorInde
 async def test_vectors_survive_a_restart(open_index: Open) -> None:
     first = await open_index()
     await first.upsert(KEY, [message(1, 30, 5), message(2, 10)])
-    await first.close()
-    again = await open_index()
+    again = await open_index(restart=True)
     assert refs(await again.search(KEY, "message", QUERY, None, 5)) == [1, 2]
 
 

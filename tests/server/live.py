@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import httpx
 from openai import AsyncOpenAI
@@ -36,8 +37,10 @@ async def serving(settings: Settings) -> AsyncIterator[Live]:
         task = asyncio.create_task(
             serve_on(listener, settings, lambda r, url, n: ready.set_result((r, url)), servers.append)
         )
-        task.add_done_callback(lambda ended: ready.done() or ready.set_exception(ended.exception() or OSError()))
-        resources, url = await ready
+        await asyncio.wait((task, ready), return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
+        resources, url = ready.result()
         client = AsyncOpenAI(base_url=f"{url}/v1", api_key="any", max_retries=0)
         try:
             async with client, httpx.AsyncClient(base_url=url, timeout=30) as http:
@@ -47,8 +50,8 @@ async def serving(settings: Settings) -> AsyncIterator[Live]:
             await task
 
 
-def said(*texts: str) -> list[dict[str, str]]:
-    """A chat in turns, the user first."""
+def said(*texts: str) -> list[Any]:
+    """A chat in turns, the user first (Any: as OpenAI's client and JSON both take it)."""
     return [{"role": ("user", "assistant")[i % 2], "content": text} for i, text in enumerate(texts)]
 
 
@@ -59,8 +62,9 @@ async def stored(live: Live, session_id: str) -> list[tuple[str, str]]:
 
 
 async def idle(live: Live) -> None:
-    """Wait until no turn is under way."""
+    """Wait until no turn is under way and what follows from the turns is done."""
     await until(lambda: not live.turns.running)
+    await live.resources.worker.idle()
 
 
 async def until(condition: Callable[[], object]) -> None:

@@ -88,7 +88,12 @@ async def test_the_chat_goes_on_after_a_stop(live: Live, fake: FakeOpenAI) -> No
                 break
     answer = await live.http.post(CHATS, json=body("Tell me", "Once", "Go on", stream=False), headers=CHAT)
     assert answer.status_code == 200
-    assert [text for _, text in await stored(live, "c1")] == ["Tell me", "Once", "Go on", "upon a time."]
+    assert [text.strip() for _, text in await stored(live, "c1")] == [
+        "Tell me",
+        "Once",
+        "Go on",
+        "upon a time.",
+    ]
 
 
 async def test_nothing_is_left_under_way_when_clients_leave(live: Live, fake: FakeOpenAI) -> None:

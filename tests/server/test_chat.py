@@ -116,7 +116,7 @@ async def test_tool_calls_are_put_together_and_not_remembered(live: Live, fake: 
             Count(),
         ]
     )
-    tool = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
+    tool: Any = {"type": "function", "function": {"name": "look", "parameters": {"type": "object"}}}
     answer = await live.openai.chat.completions.create(
         **body("Look at the sea"), tools=[tool], extra_headers={"X-Chat-Id": "c1"}
     )

@@ -115,7 +115,7 @@ async def test_a_failed_turn_leaves_transcript_and_thread_history_as_they_were(
 async def test_openais_client_raises_its_own_errors(live: Live, fake: FakeOpenAI) -> None:
     fake.script(Fail(429, {"error": {"message": "quota"}}))
     with pytest.raises(openai.RateLimitError):
-        await live.openai.chat.completions.create(model="stub-model", messages=HELLO)  # type: ignore[call-overload]
+        await live.openai.chat.completions.create(model="stub-model", messages=HELLO)
     with pytest.raises(openai.BadRequestError) as refused:
         await live.openai.chat.completions.create(model="stub-model", messages=[])
     assert refused.value.param == "messages"

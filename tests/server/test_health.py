@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from tests.server.live import Live, said
+from tests.server.live import Live, idle, said
 
 
 async def test_health_names_every_part(live: Live) -> None:
     await live.http.post(
         "/v1/chat/completions", json={"messages": said("Hello"), "metadata": {"chat_id": "c1"}}
     )
-    await live.resources.worker.idle()
+    await idle(live)
     health = (await live.http.get("/health")).json()
     assert health["status"] == "ok" and health["fallbacks"] == []
     assert health["model"] == {
