@@ -37,12 +37,24 @@ def embedder() -> Iterator[Embedder]:
     asyncio.run(opened.close())
 
 
+class Watched(ExactVectors):
+    """The index, which says when something was written."""
+
+    def __init__(self, root: FilePath, weights_hash: str, dimension: int) -> None:
+        super().__init__(root, weights_hash, dimension)
+        self.written = asyncio.Event()
+
+    async def upsert(self, key: TreeKey, items: Sequence[Item]) -> None:
+        await super().upsert(key, items)
+        self.written.set()
+
+
 @dataclass
 class World:
     """A data folder, the parts a worker needs, and the workers started on it."""
 
     transcript: SqliteTranscript
-    vectors: ExactVectors
+    vectors: Watched
     embedder: Embedder
     now: float = 4_000_000_000.0
     started: list[Worker] = field(default_factory=list)
@@ -89,10 +101,6 @@ class World:
         )
         return (await self.transcript.commit(write)).new_ids
 
-    async def until(self, reached: Callable[[], Awaitable[object]]) -> None:
-        while not await reached():
-            await asyncio.sleep(0.01)
-
     async def jobs(self, key: TreeKey = KEY) -> list[Job]:
         return await self.transcript.jobs(key, limit=1000, now=float("inf"))
 
@@ -108,7 +116,7 @@ class World:
 async def world(tmp_path: FilePath, embedder: Embedder) -> AsyncIterator[World]:
     catalog = Catalog.open(tmp_path)
     transcript = await SqliteTranscript.open(tmp_path, catalog)
-    vectors = ExactVectors(tmp_path, embedder.weights_hash, embedder.dimension)
+    vectors = Watched(tmp_path, embedder.weights_hash, embedder.dimension)
     world = World(transcript, vectors, embedder)
     yield world
     for worker in world.started:
@@ -156,7 +164,7 @@ async def test_closing_loses_nothing(world: World) -> None:
     await world.say(*(f"message number {n}" for n in range(40)))
     worker = world.worker()
     worker.start()
-    await world.until(world.vectors.count)
+    await world.vectors.written.wait()
     await worker.close()
     left = {job.ref for job in await world.jobs() if job.kind == "embed_message"}
     assert left.isdisjoint(await world.search("message")) and 0 < len(left) < 40
@@ -308,9 +316,10 @@ async def test_summaries_wait_for_users_and_begin_when_the_last_is_served(world:
         with worker.busy_with_user():
             await world.transcript.enqueue_summary(KEY, "session", [[1, 2]])
             await world.say("three", key=OTHER, session="other")
+            world.vectors.written.clear()
             worker.wake(KEY)
             worker.wake(OTHER)
-            await world.until(lambda: world.search("three", key=OTHER))
+            await world.vectors.written.wait()
         assert world.summarised == []
     await worker.idle()
     assert len(world.summarised) == 1 and await world.jobs() == []
@@ -344,8 +353,9 @@ async def test_messages_are_embedded_while_a_summary_is_written(world: World) ->
     worker.start()
     await begun.wait()
     await world.say("two", key=OTHER, session="other")
+    world.vectors.written.clear()
     worker.wake(OTHER)
-    await world.until(lambda: world.search("two", key=OTHER))
+    await world.vectors.written.wait()
     gate.set()
     await worker.idle()
     assert await world.jobs() == []
@@ -389,7 +399,8 @@ async def test_a_postponed_job_is_done_when_its_time_comes_without_a_wake(world:
     await world.transcript.postpone_job(KEY, first.id, 0.05, "later")
     worker = world.worker(clock=lambda: loop.time() - start)
     worker.start()
-    await world.until(world.vectors.count)
+    await world.vectors.written.wait()
+    assert await world.search("one") == [first.ref]
 
 
 async def test_everything_can_be_derived_again(world: World) -> None:
