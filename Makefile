@@ -58,8 +58,8 @@ studio: $(VENV)/.tests ## LangGraph Studio's server on this graph
 	@exec $(BIN)/langgraph dev --no-browser $(ARGS)
 
 .PHONY: replay
-replay: $(VENV)/.tests ## send captured requests (CAPTURES=FOLDER) and print how each was understood
-	@test -n "$(CAPTURES)" || { echo "Say where the captures are: make replay CAPTURES=FOLDER" >&2; exit 2; }
+replay: $(VENV)/.tests ## send captured requests (CAPTURES=PATH) and print how each was understood
+	@test -n "$(CAPTURES)" || { echo "Say where the captures are: make replay CAPTURES=PATH" >&2; exit 2; }
 	@$(BIN)/python -m benchmarks.replay $(CAPTURES)
 
 .PHONY: bench-turn

@@ -46,10 +46,11 @@ CARD = 8_000
 PAUSE = 0.1
 FIRST_CONTACT = 300
 WORDS = (
-    "lamp harbour storm kettle letter winter bridge garden silver quiet promise stranger window morning river "
-    "candle thunder island captain sister brother clock jam apple secret market forest mountain violin painter "
-    "remember forgive wander whisper gather follow answer listen carry open borrow mend hide laugh cry wait "
-    "old young blue green narrow heavy gentle bitter sudden early late always never somewhere nobody"
+    "lamp harbour storm kettle letter winter bridge garden silver quiet promise stranger window "
+    "morning river candle thunder island captain sister brother clock jam apple secret market forest "
+    "mountain violin painter remember forgive wander whisper gather follow answer listen carry open "
+    "borrow mend hide laugh cry wait old young blue green narrow heavy gentle bitter sudden early "
+    "late always never somewhere nobody "
 ).split()
 RULER_TEXT = " ".join(WORDS[i % len(WORDS)] for i in range(30))
 SYSTEM = (
@@ -231,9 +232,14 @@ def prefixes(bench: Bench, turns: int, seed: int) -> dict[str, Any]:
             _, reply = send(bench, client, {"messages": [system, *chat[-WINDOW:]]}, {"X-Chat-Id": "prefix"})
             chat.append({"role": "assistant", "content": reply})
             bench.settle()
-            shares.append(laid_out(bench.provider.requests[-1]))
+            shares.append(laid_out(next(body for body in reversed(bench.provider.requests) if is_turn(body))))
     common = [common_prefix(a, b) / len(b) for a, b in pairwise(shares)]
     return {"turns": turns, "median": round(median(common), 4), "p10": round(quantiles(common, n=10)[0], 4)}
+
+
+def is_turn(body: dict[str, Any]) -> bool:
+    """Whether a request is a turn's, not a summary's."""
+    return str(body["messages"][0]["content"]).startswith(SYSTEM)
 
 
 def laid_out(body: dict[str, Any]) -> str:
@@ -259,7 +265,8 @@ def main() -> None:
     replies = random.Random(options.seed + 3)
 
     def answer(body: dict[str, Any]) -> Answer:
-        arrivals.append(time.perf_counter())
+        if is_turn(body):
+            arrivals.append(time.perf_counter())
         return Answer(text(replies, 30))
 
     with tempfile.TemporaryDirectory() as folder, running(answer) as provider:

@@ -20,6 +20,7 @@ async def open_checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
     async with aiosqlite.connect(path) as connection:
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=NORMAL")
+        await connection.execute("PRAGMA secure_delete=ON")
         saver = AsyncSqliteSaver(connection)
         await saver.setup()
         yield saver
@@ -69,6 +70,13 @@ async def prune(saver: AsyncSqliteSaver, thread_id: str, keep_turns: int) -> Non
                 f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id <= ?", (thread_id, row[0])
             )
         await saver.conn.commit()
+
+
+async def forget(saver: AsyncSqliteSaver, thread_id: str) -> None:
+    """Delete a thread so that none of its text is left in the files."""
+    await saver.adelete_thread(thread_id)
+    async with saver.lock:
+        await saver.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def thread(owner: str, session_id: str) -> RunnableConfig:

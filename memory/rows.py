@@ -21,48 +21,48 @@ DECIMALS = 6
 class Rows:
     """A contiguous matrix that grows by doubling, and the item each row belongs to.
 
-    What `view` returned stays valid while rows are added or removed; a row that is replaced changes in place.
+    One thread at a time writes, any may `view`: what it returned stays valid while rows are added or removed;
+    a row that is replaced changes in place.
     """
 
     def __init__(self, vectors: Vector, refs: Refs) -> None:
-        self._vectors = vectors
-        self._refs = refs
-        self._count = len(refs)
+        self._held = (vectors, refs, len(refs))
 
     def view(self) -> tuple[Vector, Refs]:
         """Shapes (rows, dimension) and (rows,), without a copy."""
-        return self._vectors[: self._count], self._refs[: self._count]
+        vectors, refs, count = self._held
+        return vectors[:count], refs[:count]
 
     def put(self, ref: int, pieces: Vector) -> None:
         """Replace the rows of an item, or add them."""
-        at = np.flatnonzero(self._refs[: self._count] == ref)
+        vectors, refs = self.view()
+        at = np.flatnonzero(refs == ref)
         if len(at) == len(pieces):
-            self._vectors[at] = pieces
+            vectors[at] = pieces
             return
         if len(at):
             self.remove([ref])
-        self._reserve(self._count + len(pieces))
-        self._vectors[self._count : self._count + len(pieces)] = pieces
-        self._refs[self._count : self._count + len(pieces)] = ref
-        self._count += len(pieces)
+        vectors, refs, count = self._with_room(len(pieces))
+        vectors[count : count + len(pieces)] = pieces
+        refs[count : count + len(pieces)] = ref
+        self._held = (vectors, refs, count + len(pieces))
 
     def remove(self, refs: Sequence[int]) -> None:
         vectors, known = self.view()
         keep = ~np.isin(known, np.asarray(refs, dtype=np.int64))
-        self._vectors, self._refs = vectors[keep], known[keep]
-        self._count = len(self._refs)
+        self._held = (vectors[keep], known[keep], int(keep.sum()))
 
-    def _reserve(self, count: int) -> None:
-        if count <= len(self._refs):
-            return
-        vectors, refs = self.view()
-        capacity = max(count, 2 * self._count, 64)
-        self._vectors = np.empty((capacity, vectors.shape[1]), dtype=np.float32)
-        self._refs = np.empty(capacity, dtype=np.int64)
-        self._vectors[: self._count], self._refs[: self._count] = vectors, refs
+    def _with_room(self, more: int) -> tuple[Vector, Refs, int]:
+        vectors, refs, count = self._held
+        if count + more <= len(refs):
+            return self._held
+        capacity = max(count + more, 2 * count, 64)
+        roomy = np.empty((capacity, vectors.shape[1]), dtype=np.float32), np.empty(capacity, dtype=np.int64)
+        roomy[0][:count], roomy[1][:count] = vectors[:count], refs[:count]
+        return *roomy, count
 
     def __len__(self) -> int:
-        return self._count
+        return self._held[2]
 
 
 def nearest(vectors: Vector, refs: Refs, query: Vector, allowed: Path | None, k: int) -> list[Hit]:

@@ -62,15 +62,12 @@ class ExactVectors:
         tree = self._tree(key)
         async with tree.lock:
             try:
-                written = await asyncio.to_thread(self._write, key, items)
+                kept = await asyncio.to_thread(self._write_and_hold, key, tree.rows, items)
             except BaseException:
                 tree.rows = None
                 raise
-            if not written:
+            if not kept:
                 tree.rows = None
-            elif tree.rows is not None:
-                for item in items:
-                    tree.rows[item.kind].put(item.ref, item.pieces)
         self._cool()
 
     async def search(
@@ -92,11 +89,11 @@ class ExactVectors:
     async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:
         tree = self._tree(key)
         async with tree.lock:
+            rows, tree.rows = tree.rows, None
             await asyncio.to_thread(self._erase, key, refs)
-            if refs is None:
-                tree.rows = None
-            elif tree.rows is not None:
-                tree.rows["message"].remove(refs)
+            if refs is not None and rows is not None:
+                await asyncio.to_thread(rows["message"].remove, refs)
+                tree.rows = rows
 
     async def clear(self) -> None:
         for file in await asyncio.to_thread(self._files):
@@ -126,6 +123,13 @@ class ExactVectors:
 
     def _files(self) -> list[FilePath]:
         return sorted(self._root.glob("*/*.sqlite"))
+
+    def _write_and_hold(self, key: TreeKey, rows: dict[ItemKind, Rows] | None, items: Sequence[Item]) -> bool:
+        written = self._write(key, items)
+        if written and rows is not None:
+            for item in items:
+                rows[item.kind].put(item.ref, item.pieces)
+        return written
 
     def _write(self, key: TreeKey, items: Sequence[Item]) -> bool:
         with _open(tree_path(self._root, key)) as database:

@@ -55,8 +55,8 @@ class Run:
         self.turn.forked_from = assignment.forked_from
         self.change = assignment.alignment.change
 
-    async def take(self, mode: str, chunk: dict[str, Any]) -> None:
-        """One item of the graph's stream (Any: JSON)."""
+    async def take(self, mode: str, chunk: Any) -> None:
+        """One item of the graph's stream (Any: JSON, of the shape that its mode has)."""
         if mode == "updates":
             self.stored = self.stored or "store" in chunk
             self.usage = (chunk.get("generate") or {}).get("usage") or self.usage

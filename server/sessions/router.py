@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from graph.checkpoints import thread
+from graph.checkpoints import forget
 from graph.errors import NotFound
 from graph.resources import Resources
 from memory.transcript import Session
@@ -67,9 +67,7 @@ async def delete_session(session_id: str, resources: OurResources) -> SessionDel
         tree_is_gone = not await resources.transcript.lines(found.key)
         await resources.vectors.delete(found.key, None if tree_is_gone else removed)
         await resources.working.drop(OWNER, found.session_id)
-        await resources.checkpointer.adelete_thread(
-            thread(OWNER, found.session_id)["configurable"]["thread_id"]
-        )
+        await forget(resources.checkpointer, f"{OWNER}:{found.session_id}")
     return SessionDeleted(id=found.session_id, messages=len(removed))
 
 

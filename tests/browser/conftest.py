@@ -1,4 +1,4 @@
-"""One SillyTavern, one browser and one server a module; a fresh chat a test."""
+"""One SillyTavern, one browser and one server for all tests here; a fresh chat a test."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from tests.browser.sillytavern import ROOT, running_sillytavern
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
+PICTURES = ROOT / "build" / "browser"
 PATIENCE = 30_000
 """Milliseconds that a condition on the page may take to come true."""
 
@@ -67,7 +68,7 @@ class Stage:
         return [(one.role, one.text) for one in self.memory.messages(self.memory.newest())]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     with ExitStack() as stack:
         provider = stack.enter_context(running_provider())
@@ -83,9 +84,6 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         for one in CARDS:
             tavern.import_card(one)
         yield Stage(tavern, memory, provider)
-        pictures = ROOT / "build" / "browser"
-        pictures.mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=pictures / "chat.png")
 
 
 @pytest.fixture
@@ -98,5 +96,6 @@ def stage(running_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stag
     tavern.open_character("Mira")
     tavern.new_chat()
     yield running_stage
+    tavern.picture(PICTURES / f"{request.node.name}.png")
     if request.session.testsfailed > failed:
         tavern.load()  # whatever stands open or is under way must not disturb the next test

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Locator, Page
@@ -60,6 +61,10 @@ class FrontEnd:
         """What stands in the input box."""
         return self.page.locator("#send_textarea").input_value()
 
+    def picture(self, path: Path) -> None:
+        """Save what the page looks like."""
+        self.page.screenshot(path=path)
+
     # characters and chats
 
     def import_card(self, card: dict[str, Any]) -> None:  # Any: a character card
@@ -91,12 +96,20 @@ class FrontEnd:
         self.page.locator("#rm_button_group_chats").click()
         self.page.fill("#rm_group_chat_name", title)
         self.page.locator("#rm_group_activation_strategy").select_option(label="List order")
+        candidates = self._candidates()
         for name in names:
-            candidate = self.page.locator("#rm_group_add_members .group_member").filter(has_text=name)
-            candidate.locator("[data-action=add]").click()
+            candidates.filter(has_text=name).locator("[data-action=add]").click()
         self.page.locator("#rm_group_submit").click()
         with self.rest.opened():
             self.page.locator(".group_select").filter(has_text=title).click()
+
+    def _candidates(self) -> Locator:
+        """The characters that a new group may be made of; SillyTavern folds their list every other time."""
+        fold = "#groupAddMemberListToggle"
+        self.rest.until(f"!$('{fold} .inline-drawer-content').is(':animated')")
+        if not self.page.locator(f"{fold} .inline-drawer-content").is_visible():
+            self.page.locator(f"{fold} .inline-drawer-toggle").click()
+        return self.page.locator("#rm_group_add_members .group_member")
 
     def branch(self, index: int) -> None:
         """Branch off after message `index` and open the branch."""

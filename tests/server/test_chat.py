@@ -123,7 +123,7 @@ async def test_tool_calls_are_put_together_and_not_remembered(live: Live, fake: 
     assert answer.choices[0].finish_reason == "tool_calls"
     assert answer.choices[0].message.content is None
     calls = answer.choices[0].message.tool_calls or []
-    assert [(c.id, c.function.name, json.loads(c.function.arguments)) for c in calls] == [  # type: ignore[union-attr]
+    assert [(c.id, c.function.name, json.loads(c.function.arguments)) for c in calls] == [
         ("call_1", "look", {"place": "sea"})
     ]
     assert await stored(live, "c1") == [("user", "Look at the sea")]

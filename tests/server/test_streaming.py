@@ -18,7 +18,7 @@ from memory.files import tree_path
 from memory.transcript import TreeKey
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Count, Cut, Fail, Finish, Say, Think, Wait, says
-from tests.server.live import Live, said, stored, until
+from tests.server.live import Live, idle, said, stored, until
 
 CHAT = {"X-Chat-Id": "c1"}
 
@@ -92,6 +92,7 @@ async def test_tokens_leave_while_the_provider_is_still_speaking(live: Live, fak
 @pytest.mark.parametrize("stream", [True, False])
 async def test_no_end_leaves_before_the_turn_is_stored(live: Live, fake: FakeOpenAI, stream: bool) -> None:
     await live.http.post("/v1/chat/completions", json=body("Hello", stream=False), headers=CHAT)
+    await idle(live)
     session = await live.resources.transcript.session("local", "c1")
     assert session
     path = tree_path(live.resources.settings.db_path, TreeKey("local", session.key.tree_id))

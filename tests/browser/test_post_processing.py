@@ -1,0 +1,29 @@
+"""SillyTavern's prompt post-processing glues texts together; memory keeps to what was said."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.browser.conftest import Stage
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("mode", ["merge", "semi", "strict", "single"])
+def test_a_chat_under_post_processing_is_remembered_message_by_message(stage: Stage, mode: str) -> None:
+    stage.tavern.set_post_processing(mode)
+    stage.tavern.send(f"I count the waves, in mode {mode}.")
+    stage.tavern.send("Every seventh is higher.")
+    assert stage.remembered()[:-2] == stage.shown()[:-2]
+    assert stage.remembered()[-2][1].startswith("Every seventh is higher.")
+    assert stage.remembered()[-1] == stage.shown()[-1]
+
+
+@pytest.mark.parametrize("mode", ["merge", "semi", "strict", "single"])
+def test_memory_is_the_chat_again_once_post_processing_is_off(stage: Stage, mode: str) -> None:
+    stage.tavern.send(f"The fog is thick, before mode {mode}.")
+    stage.tavern.set_post_processing(mode)
+    stage.tavern.send("I hear oars.")
+    stage.tavern.set_post_processing("")
+    stage.tavern.send("Now they are gone.")
+    assert stage.remembered() == stage.shown()
