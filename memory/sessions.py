@@ -168,7 +168,7 @@ class Sessions:
                 alignment = align(window, session.path, tree, pinned=False, continues=request.continues)
                 anothers = bool(request.chat_id and session.chat_id)
                 candidate = _Candidate(session, alignment, anothers or alignment.change == "fork")
-                if candidate.tells(window) and (best is None or candidate.rank > best.rank):
+                if candidate.tells(window) and (best is None or candidate.rank(window) > best.rank(window)):
                     best = candidate
             if best is not None and best.is_plain(len(window)):
                 break
@@ -181,11 +181,12 @@ class _Candidate(NamedTuple):
     is_fork: bool
     """Its line stays as it is: what comes is a new session of its tree."""
 
-    @property
-    def rank(self) -> tuple[float, ...]:
-        """Most in common first; then lines that go on, lines without an id, less left behind, used last."""
+    def rank(self, window: Sequence[Incoming]) -> tuple[float, ...]:
+        """A line that just goes on first (another chat may have gone on with the same words), then most in
+        common, lines that are no fork, lines without an id, less left behind, used last."""
         a, s = self.alignment, self.session
-        return (a.matched, not self.is_fork, not s.chat_id, -len(a.left), s.updated_at)
+        plain = self.is_plain(len(window))
+        return (plain, a.matched, not self.is_fork, not s.chat_id, -len(a.left), s.updated_at)
 
     def tells(self, window: Sequence[Incoming]) -> bool:
         """Whether the window belongs to this session, or to one that shares its tree."""
@@ -194,7 +195,7 @@ class _Candidate(NamedTuple):
 
     def is_plain(self, rows: int) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
-        goes_on = self.alignment.change in ("append", "retry") and not self.is_fork
+        goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork
         return goes_on and self.alignment.matched >= rows - 1
 
 

@@ -26,6 +26,7 @@ def show_banner(resources: Resources, url: str, chats: int) -> None:
     console = Console(highlight=False, soft_wrap=True)
     console.print(f"\n[bold]Emotional RAG {VERSION}[/] on [bold]{escape(url)}[/]\n")
     console.print(_facts(resources, chats))
+    console.print()
     console.print(SILLYTAVERN.format(url=escape(url)))
     if resources.chat.provider == "embedded":
         console.print(BETTER_MODEL)

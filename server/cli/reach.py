@@ -7,12 +7,15 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from graph.errors import DataFolderBusy
-from graph.resources import Resources
 from graph.settings import Settings
 from memory.files import holder
-from server.serve import TurnServer, bind, serve_on
+
+if TYPE_CHECKING:
+    from graph.resources import Resources
+    from server.serve import TurnServer
 
 
 def running_server(settings: Settings) -> str | None:
@@ -39,6 +42,8 @@ def reachable_server(settings: Settings) -> Iterator[str]:
 @contextmanager
 def own_server(settings: Settings) -> Iterator[str]:
     """Our server in a thread of this process, on a free port; raises what opening it raises."""
+    from server.serve import bind, serve_on  # the models' libraries: not needed beside a running server
+
     address: Future[str] = Future()
     servers: list[TurnServer] = []
     leaving = threading.Event()

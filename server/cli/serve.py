@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
+from graph.errors import DataFolderBusy
 from graph.settings import load_settings
+from memory.files import holder
 from server.banner import show_banner
 from server.serve import bind, configure_logging, serve_on
 
@@ -13,6 +15,8 @@ def serve() -> int:
     """Serve until Ctrl-C or SIGTERM."""
     settings = load_settings()
     configure_logging(settings.log_level)
+    if held := holder(settings.db_path):
+        raise DataFolderBusy(str(settings.db_path), held.pid, held.url)
     with bind(settings.host, settings.port) as listener:
         asyncio.run(serve_on(listener, settings, show_banner))
     return 0

@@ -105,10 +105,9 @@ class FrontEnd:
 
     def _candidates(self) -> Locator:
         """The characters that a new group may be made of; SillyTavern folds their list every other time."""
-        fold = "#groupAddMemberListToggle"
-        self.rest.until(f"!$('{fold} .inline-drawer-content').is(':animated')")
-        if not self.page.locator(f"{fold} .inline-drawer-content").is_visible():
-            self.page.locator(f"{fold} .inline-drawer-toggle").click()
+        self.rest.until("!$('#unaddedCharList').parent().is(':animated')")
+        if not self.page.locator("#unaddedCharList").is_visible():
+            self.page.locator("#groupAddMemberListToggle").click()
         return self.page.locator("#rm_group_add_members .group_member")
 
     def branch(self, index: int) -> None:

@@ -8,8 +8,10 @@ from tests.browser.conftest import Stage
 
 pytestmark = pytest.mark.browser
 
+MODES = ["merge", "semi", "strict", "single"]
 
-@pytest.mark.parametrize("mode", ["merge", "semi", "strict", "single"])
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_chat_under_post_processing_is_remembered_message_by_message(stage: Stage, mode: str) -> None:
     stage.tavern.set_post_processing(mode)
     stage.tavern.send(f"I count the waves, in mode {mode}.")
@@ -19,11 +21,14 @@ def test_a_chat_under_post_processing_is_remembered_message_by_message(stage: St
     assert stage.remembered()[-1] == stage.shown()[-1]
 
 
-@pytest.mark.parametrize("mode", ["merge", "semi", "strict", "single"])
-def test_memory_is_the_chat_again_once_post_processing_is_off(stage: Stage, mode: str) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_a_message_under_post_processing_leaves_the_chat_what_it_was(stage: Stage, mode: str) -> None:
     stage.tavern.send(f"The fog is thick, before mode {mode}.")
+    session = stage.memory.newest()
     stage.tavern.set_post_processing(mode)
     stage.tavern.send("I hear oars.")
+    assert stage.memory.newest() == session
     stage.tavern.set_post_processing("")
     stage.tavern.send("Now they are gone.")
+    assert stage.memory.newest() == session
     assert stage.remembered() == stage.shown()

@@ -320,6 +320,8 @@ async def test_summaries_wait_for_users_and_begin_when_the_last_is_served(world:
             worker.wake(KEY)
             worker.wake(OTHER)
             await world.vectors.written.wait()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(worker.idle(), 0.3)
         assert world.summarised == []
     await worker.idle()
     assert len(world.summarised) == 1 and await world.jobs() == []

@@ -69,5 +69,5 @@ async def idle(live: Live) -> None:
 
 async def until(condition: Callable[[], object]) -> None:
     """Wait for something that no event tells; the test's own timeout ends it."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110
         await asyncio.sleep(0.01)
