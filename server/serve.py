@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
@@ -94,14 +93,6 @@ async def serve_on(
         started(server)
         with _signals_end_quietly():
             await server.serve(sockets=[listener])
-
-
-def configure_logging(level: str) -> None:
-    """Our own lines at `level`; libraries speak up from warnings on, unless at `debug`."""
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
-    names = ("graph", "nodes", "memory", "models", "server")
-    for name in (*names, "uvicorn") if level == "debug" else names:
-        logging.getLogger(name).setLevel(level.upper())
 
 
 @contextmanager

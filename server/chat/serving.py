@@ -40,12 +40,12 @@ class Run:
     stored: bool = False
 
     def stop(self) -> None:
-        """End the provider's stream; the run goes on through `store`. Only streamed text is kept."""
-        self.stops.stop(self.turn.turn_id, keep=self.streamed)
+        """End the provider's stream; what was said so far is the answer, and is stored."""
+        self.stops.stop(self.turn.turn_id, keep=True)
 
     def client_left(self) -> None:
-        """Stop, and go on without anybody reading."""
-        self.stop()
+        """Stop, and go on through `store` without anybody reading; only text that was streamed is kept."""
+        self.stops.stop(self.turn.turn_id, keep=self.streamed)
         self.events.abandon()
 
     def assign(self, assignment: Assignment) -> None:

@@ -20,7 +20,7 @@ from graph.settings import load_settings
 from graph.state import ChatMessage
 from server.cards import CharacterCard, fill, messages_of, read_card
 from server.cli.reach import reachable_server
-from server.serve import configure_logging
+from server.log import configure_logging
 
 HELP = """/retry   another answer to your last message
 /help    this
@@ -78,7 +78,7 @@ class Conversation:
 def chat(card_file: Path | None, user_name: str, session: str | None) -> int:
     """Talk until /quit; the chat's id is printed, so that it can be taken up again."""
     settings = load_settings()
-    configure_logging("warning" if settings.log_level == "info" else settings.log_level)
+    configure_logging(settings.log_level, interactive=True)
     card = read_card(card_file) if card_file else None
     chat_id = session or f"terminal-{uuid.uuid4().hex[:8]}"
     with reachable_server(settings) as url:

@@ -11,7 +11,7 @@ from graph.errors import EmotionalRagError
 from graph.resources import open_resources
 from graph.settings import Settings, load_settings
 from server.health import backlog
-from server.serve import configure_logging
+from server.log import configure_logging
 
 STEP = 0.5
 """Seconds between looks at what is left."""
@@ -22,7 +22,7 @@ console = Console(highlight=False)
 def reindex() -> int:
     """Rebuild catalog and vectors; raises DataFolderBusy while a server runs."""
     settings = load_settings()
-    configure_logging("warning" if settings.log_level == "info" else settings.log_level)
+    configure_logging(settings.log_level, interactive=True)
     asyncio.run(_reindex(settings))
     return 0
 

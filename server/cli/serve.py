@@ -8,7 +8,8 @@ from graph.errors import DataFolderBusy
 from graph.settings import load_settings
 from memory.files import holder
 from server.banner import show_banner
-from server.serve import bind, configure_logging, serve_on
+from server.log import configure_logging
+from server.serve import bind, serve_on
 
 
 def serve() -> int:

@@ -15,7 +15,7 @@ from rich.table import Table
 from graph.errors import EmotionalRagError, NotFound
 from graph.settings import load_settings
 from server.cli.reach import reachable_server
-from server.serve import configure_logging
+from server.log import configure_logging
 
 PAGE = 1000
 
@@ -25,7 +25,7 @@ console = Console(highlight=False)
 def sessions(action: str | None, session_id: str) -> int:
     """Run one of the actions; an unknown session is an error."""
     settings = load_settings()
-    configure_logging("warning" if settings.log_level == "info" else settings.log_level)
+    configure_logging(settings.log_level, interactive=True)
     with reachable_server(settings) as url, httpx.Client(base_url=url, timeout=60) as client:
         if action == "show":
             show(client, session_id)

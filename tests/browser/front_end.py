@@ -61,6 +61,10 @@ class FrontEnd:
         """What stands in the input box."""
         return self.page.locator("#send_textarea").input_value()
 
+    def complaint(self) -> str:
+        """The newest error that the page shows."""
+        return self.page.locator("#toast-container .toast-error .toast-message").first.inner_text()
+
     def picture(self, path: Path) -> None:
         """Save what the page looks like."""
         self.page.screenshot(path=path)
@@ -139,6 +143,10 @@ class FrontEnd:
     def stop_after(self, text: str) -> None:
         """Press the stop button once the reply under way ends with `text`."""
         self.rest.streamed(text)
+        self.stop()
+
+    def stop(self) -> None:
+        """Press the stop button."""
         with self.rest.generated():
             self.page.locator("#mes_stop").click()
 

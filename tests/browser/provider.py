@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from tests.fakes.openai_server import FakeOpenAI
-from tests.fakes.wire import Hang, Say, says
+from tests.fakes.wire import Fail, Hang, Say, says
 
 PATIENCE = 20.0
 
@@ -30,9 +31,20 @@ class Provider:
         """Answer the next call with this text, and never end."""
         self._fake.script([*map(Say, pieces), Hang()])
 
+    def will_refuse(self, reason: str) -> None:
+        """Answer the next call with an error that is not worth another try."""
+        self._fake.script(Fail(400, {"error": {"message": reason, "type": "invalid_request_error"}}))
+
     def prompts(self) -> list[list[dict[str, Any]]]:  # Any: chat messages
         """The messages of every call, oldest call first."""
         return [call.body["messages"] for call in list(self._fake.calls)]
+
+    def await_call(self, number: int) -> None:
+        """Await the call with this number, counted from 1."""
+        deadline = time.monotonic() + PATIENCE
+        while len(self._fake.calls) < number:
+            assert time.monotonic() < deadline, f"call {number} did not come"
+            time.sleep(0.01)
 
     def await_left(self) -> None:
         """Await that the client of the newest call has closed the connection."""

@@ -162,7 +162,31 @@ def test_what_the_stop_button_left_is_remembered(stage: Stage) -> None:
     stage.tavern.begin("Then begin.")
     stage.tavern.stop_after("oil,")
     stage.provider.await_left()
-    assert stage.remembered() == stage.shown()
     stage.tavern.send("Go on tomorrow.")
     assert stage.remembered() == stage.shown()
     assert stage.remembered()[4] == ("assistant", "Once, when the lamp still burned oil,")
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_reply_stopped_before_its_first_word_is_not_remembered(stage: Stage, streaming: bool) -> None:
+    stage.tavern.set_streaming(streaming)
+    stage.tavern.send(f"Streaming is {streaming}. Can you hear me?")
+    calls = len(stage.provider.prompts())
+    stage.provider.will_hang_after()
+    stage.tavern.begin("Say nothing.")
+    stage.provider.await_call(calls + 1)
+    stage.tavern.stop()
+    stage.provider.await_left()
+    stage.tavern.send("Thank you.")
+    assert stage.remembered() == stage.shown()
+
+
+def test_a_refused_message_is_remembered_once_it_is_answered(stage: Stage) -> None:
+    stage.tavern.send("The cellar is locked.")
+    stage.provider.will_refuse("The provider is out of credit.")
+    stage.tavern.send("What is down there?")
+    assert "The provider is out of credit." in stage.tavern.complaint()
+    stage.tavern.regenerate()
+    assert stage.remembered() == stage.shown()
+    stage.tavern.send("I hear something move.")
+    assert stage.remembered() == stage.shown()

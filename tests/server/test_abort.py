@@ -114,3 +114,12 @@ async def test_nothing_is_left_under_way_when_clients_leave(live: Live, fake: Fa
     await idle(live)
     assert len(live.resources.stops) == 0
     assert all([await asyncio.wait_for(call.left.wait(), SOON) for call in fake.calls])
+
+
+async def test_a_turn_stopped_by_the_servers_end_keeps_what_it_answers(live: Live, fake: FakeOpenAI) -> None:
+    fake.script([Say("Once "), Hang()])
+    sending = asyncio.create_task(live.http.post(CHATS, json=body("Tell me", stream=False), headers=CHAT))
+    await until(lambda: fake.calls)
+    await live.turns.finish(0.5)
+    assert (await sending).json()["choices"][0]["message"]["content"] == "Once "
+    assert await stored(live, "c1") == [("user", "Tell me"), ("assistant", "Once ")]
