@@ -10,6 +10,9 @@ import sys
 
 import xllamacpp  # type: ignore[import-untyped]
 
+LONGEST_ANSWER_PERCENT = 20
+"""Of the context, for requests that set no `max_tokens`: so small a model does not always find an end."""
+
 
 def main() -> None:
     path, context, threads, name = sys.argv[1:]
@@ -32,6 +35,7 @@ def _params(path: str, context: int, threads: int, key: str, name: str) -> xllam
     params.api_keys = [key]
     params.port = 0
     params.n_ctx = context
+    params.n_predict = context * LONGEST_ANSWER_PERCENT // 100
     params.n_parallel = 1
     params.cpuparams.n_threads = threads
     params.cpuparams_batch.n_threads = threads

@@ -43,6 +43,11 @@ class Channel:
         self._events: asyncio.Queue[Event] = asyncio.Queue(size)
         self._abandoned = False
 
+    @property
+    def full(self) -> bool:
+        """Whether the run waits for its reader."""
+        return self._events.full()
+
     async def put(self, event: Event) -> None:
         """Wait for room; an abandoned channel swallows everything at once."""
         if not self._abandoned:

@@ -150,3 +150,19 @@ async def test_openais_client_raises_an_error_in_mid_stream(live: Live, fake: Fa
     with pytest.raises(APIError):
         async for _ in await live.openai.chat.completions.create(**body("Hello"), extra_headers=CHAT):
             pass
+
+
+async def test_a_client_that_does_not_read_holds_its_turn_only_until_it_leaves(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    pieces = [Think("hm " * 8_000) for _ in range(1_000)]
+    fake.script([*pieces, Say("Yes."), Finish(), Count()])
+    port = int(live.url.rsplit(":", 1)[1])
+    _, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+    raw = json.dumps(body("Hello", metadata={"chat_id": "c1"})).encode()
+    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {len(raw)}\r\n\r\n"
+    writer.write(head.encode() + raw)
+    await until(lambda: live.turns.running and live.turns.running[0].events.full)
+    writer.transport.abort()
+    await idle(live)
+    assert (await stored(live, "c1"))[0] == ("user", "Hello")
