@@ -35,9 +35,19 @@ def is_due(state: TurnState, every: int) -> bool:
 
 
 def due(path: Path, done: list[Summary], every: int) -> list[list[int]]:
-    """The runs of `every` messages, from the path's beginning, that no summary covers."""
-    covered: set[int] = set()
+    """The runs of the path that need a summary: `every` messages each from where the last summary ends.
+
+    Where a summary fell away because its messages changed, what stands between its neighbours is taken up
+    again, unless it is less than half a run. `done` is in path order.
+    """
+    runs: list[list[int]] = []
+    at = 0
     for summary in done:
-        covered.update(Path(summary.over))
-    bare = [i for i in path if i not in covered]
-    return [bare[at : at + every] for at in range(0, len(bare) - every + 1, every)]
+        first, last = path.position(summary.over[0][0]), path.position(summary.over[-1][1])
+        if first is None or last is None:
+            continue
+        runs += [
+            path.slice(i, min(i + every, first)) for i in range(at, first, every) if first - i > every // 2
+        ]
+        at = last + 1
+    return runs + [path.slice(i, i + every) for i in range(at, len(path) - every + 1, every)]

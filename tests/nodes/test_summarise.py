@@ -1,0 +1,37 @@
+"""When a summary is due, and over what."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from memory.path import Path, encode
+from memory.transcript import Summary
+from nodes.summarise import due
+
+
+def over(*runs: tuple[int, int]) -> list[Summary]:
+    return [Summary(i, [[a, b]], "", "", 0.0) for i, (a, b) in enumerate(runs)]
+
+
+def test_every_so_many_messages_from_the_beginning() -> None:
+    path = Path([[1, 45]])
+    assert due(path, [], 20) == [list(range(1, 21)), list(range(21, 41))]
+    assert due(path, over((1, 20)), 20) == [list(range(21, 41))]
+    assert due(path, over((1, 20), (21, 40)), 20) == []
+
+
+def test_what_changed_between_two_summaries_is_taken_up_again() -> None:
+    path = Path([[1, 24], [26, 40], [99, 99], [41, 50]])
+    assert due(path, over((1, 20), (41, 50)), 10) == [
+        [21, 22, 23, 24, 26, 27, 28, 29, 30, 31],
+        [*range(32, 41), 99],
+    ]
+
+
+@given(st.lists(st.integers(1, 300), unique=True, min_size=1), st.integers(2, 20))
+def test_a_run_stands_together_on_the_path_and_no_message_is_in_two(ids: list[int], every: int) -> None:
+    path = Path(encode(ids))
+    runs = due(path, [], every)
+    assert [i for run in runs for i in run] == ids[: len(ids) // every * every]
+    assert all(len(run) == every for run in runs)
