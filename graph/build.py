@@ -13,7 +13,7 @@ from graph.state import STORED_KINDS, TurnInput, TurnState
 from nodes.budget import Budget
 from nodes.emotion import ReadEmotion
 from nodes.generate import Generate
-from nodes.history import Ruler
+from nodes.history import Ruler, Said
 from nodes.persona import Persona
 from nodes.reconcile import Reconcile
 from nodes.rerank import Rerank
@@ -30,15 +30,15 @@ Graph = CompiledStateGraph[TurnState, TurnContext, TurnInput, TurnState]
 def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] | None = None) -> Graph:
     """reconcile -> emotion || persona -> retrieve -> rerank -> budget -> generate -> store -> summarise."""
     r, every = resources, resources.settings.summarize_after_messages
-    ruler = Ruler(r.counter, r.chat, r.settings)
+    ruler, said = Ruler(r.counter, r.chat, r.settings), Said(r.transcript, r.working)
     machine = StateGraph(TurnState, TurnContext, input_schema=TurnInput)
 
     machine.add_node("reconcile", Reconcile(r.transcript))
     machine.add_node("emotion", ReadEmotion(r.emotion))
     machine.add_node("persona", Persona(r.transcript))
-    machine.add_node("retrieve", Retrieve(r.transcript, r.vectors, r.embedder, ruler))
+    machine.add_node("retrieve", Retrieve(r.transcript, r.vectors, r.embedder, ruler, said))
     machine.add_node("rerank", Rerank(r.transcript, r.reranker))
-    machine.add_node("budget", Budget(r.transcript, ruler))
+    machine.add_node("budget", Budget(r.transcript, ruler, said))
     machine.add_node("generate", Generate(r.chat, r.counter, r.stops))
     machine.add_node("store", Store(r.transcript, r.working))
     machine.add_node("summarise", Summarise(r.transcript, every))

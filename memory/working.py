@@ -12,6 +12,9 @@ from memory.transcript import Message
 class WorkingMemory(Protocol):
     """The last messages of a session's path, valid for exactly one version of it."""
 
+    size: int
+    """How many messages of a session are held."""
+
     async def recent(self, owner: str, session_id: str, version: int) -> list[Message] | None:
         """The newest messages, oldest first, or None when not held for this version."""
         ...
@@ -25,7 +28,7 @@ class RamWorkingMemory:
     """Least recently used sessions fall out; what is lost is read from the transcript again."""
 
     def __init__(self, size: int, sessions: int = 1000) -> None:
-        self._size = size
+        self.size = size
         self._sessions = sessions
         self._held: OrderedDict[tuple[str, str], tuple[int, list[Message]]] = OrderedDict()
 
@@ -37,7 +40,7 @@ class RamWorkingMemory:
         return list(held[1])
 
     async def put(self, owner: str, session_id: str, version: int, messages: Sequence[Message]) -> None:
-        self._held[(owner, session_id)] = (version, list(messages)[-self._size :])
+        self._held[(owner, session_id)] = (version, list(messages)[-self.size :])
         self._held.move_to_end((owner, session_id))
         while len(self._held) > self._sessions:
             self._held.popitem(last=False)

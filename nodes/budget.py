@@ -14,7 +14,7 @@ from graph.errors import PromptTooLong
 from graph.state import ChatMessage, TurnState
 from memory.path import Path
 from memory.transcript import Summary, Transcript, TreeKey
-from nodes.history import Measured, Ruler, as_chat, first_shown, newest_index
+from nodes.history import Measured, Ruler, Said, as_chat, first_shown, newest_index
 from nodes.layout import MESSAGE_OVERHEAD
 
 MEMORY_HEADING = "[What {name} remembers from earlier in this chat; use it where it fits, do not quote it.]"
@@ -28,6 +28,7 @@ class Budget:
 
     transcript: Transcript
     ruler: Ruler
+    said: Said
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         context = runtime.context or TurnContext()
@@ -54,7 +55,7 @@ class Budget:
         """Messages of the path that the front-end's window has lost and the prompt still begins with."""
         ids = Path(state.path).slice(state.history_from, first_shown(state))
         named = any(state.messages[row["index"]].get("name") for row in state.window)
-        return [(as_chat(m, named=named), "history") for m in await self.transcript.messages(key, ids)]
+        return [(as_chat(m, named=named), "history") for m in await self.said.messages(state, key, ids)]
 
     async def _memory_block(self, key: TreeKey, state: TurnState, room: int) -> str:
         heading = MEMORY_HEADING.format(name=state.card.get("name") or state.character or "the character")

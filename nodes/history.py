@@ -11,6 +11,7 @@ from graph.settings import PERCENT_FIELDS, Settings
 from graph.state import ChatMessage, TurnState
 from memory.path import Path
 from memory.transcript import Message, Transcript, TreeKey
+from memory.working import WorkingMemory
 from models.chat import ChatModel
 from models.tokens import TokenCounter
 from nodes.layout import (
@@ -98,9 +99,24 @@ def first_shown(state: TurnState) -> int:
     return len(path) if position is None else position
 
 
-async def history_from(
-    state: TurnState, measured: Measured, ruler: Ruler, transcript: Transcript, key: TreeKey
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Reads stored messages: the newest of a path from working memory, the others from the transcript."""
+
+    transcript: Transcript
+    working: WorkingMemory
+
+    async def messages(self, state: TurnState, key: TreeKey, ids: Sequence[int]) -> list[Message]:
+        """The messages, in the order asked."""
+        recent = await self.working.recent(key.owner, state.session_id, state.base_version) or []
+        held = {m.id: m for m in recent}
+        missing = [i for i in ids if i not in held]
+        if missing:
+            held |= {m.id: m for m in await self.transcript.messages(key, missing)}
+        return [held[i] for i in ids]
+
+
+async def history_from(state: TurnState, measured: Measured, ruler: Ruler, said: Said, key: TreeKey) -> int:
     """The position on the path where the prompt's history begins."""
     path = Path(state.path)
     window_at = first_shown(state)
@@ -109,7 +125,7 @@ async def history_from(
         shown = max(0, len(path) - ruler.settings.max_working_memory_size)
     held = state.held if state.held is not None and state.held >= 2 * shown - len(path) else None
     base = min(shown, held if held is not None else shown)
-    earlier = await transcript.messages(key, path.slice(base, window_at))
+    earlier = await said.messages(state, key, path.slice(base, window_at))
     counts = await ruler.messages([as_chat(m) for m in earlier])
     counts += _window_counts(state, measured, path, window_at)
     room = measured.room

@@ -19,7 +19,7 @@ from memory.path import Path
 from memory.transcript import Message, Transcript, TreeKey
 from memory.vectors import Hit, Vector, VectorIndex
 from models.embedding import Embedder
-from nodes.history import Ruler, history_from
+from nodes.history import Ruler, Said, history_from
 
 EMOTION_BOOST = 0.3
 MOST_UNEMBEDDED = 1000
@@ -34,12 +34,13 @@ class Retrieve:
     vectors: VectorIndex
     embedder: Embedder
     ruler: Ruler
+    said: Said
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         context = runtime.context or TurnContext()
         key = TreeKey(context.owner, state.tree_id)
         measured = await self.ruler.measure(state)
-        start = await history_from(state, measured, self.ruler, self.transcript, key)
+        start = await history_from(state, measured, self.ruler, self.said, key)
         recallable = Path(state.path).prefix(start)
         query = state.newest or last_text(state)
         if context.memory == "off" or not query.strip():

@@ -27,7 +27,7 @@ class Store:
         key = TreeKey((runtime.context or TurnContext()).owner, state.tree_id)
         write = turn_write(state, key)
         committed = await self.transcript.commit(write)
-        newest = committed.path.slice(len(committed.path) - 20)
+        newest = committed.path.slice(len(committed.path) - self.working.size)
         await self.working.put(
             key.owner, state.session_id, committed.version, await self.transcript.messages(key, newest)
         )
