@@ -55,6 +55,10 @@ class ChatModel(Protocol):
         """The names the provider offers, the default first; kept for a while."""
         ...
 
+    async def choose(self, model: str) -> str:
+        """The name of the model that answers when `model` is asked for."""
+        ...
+
     def stream(
         self, messages: Sequence[dict[str, Any]], *, model: str = "", sampling: dict[str, Any] | None = None
     ) -> Deltas:

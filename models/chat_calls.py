@@ -113,7 +113,7 @@ class LiveChat:
         self, messages: Sequence[dict[str, Any]], model: str, sampling: dict[str, Any]
     ) -> AsyncGenerator[Delta, None]:
         async with self._places:
-            chosen = await self._choose(model)
+            chosen = await self.choose(model)
             failures = 0
             while True:
                 started = False
@@ -130,7 +130,8 @@ class LiveChat:
                 failures += 1
                 await asyncio.sleep(delay)
 
-    async def _choose(self, model: str) -> str:
+    async def choose(self, model: str) -> str:
+        """The model that answers when this one is asked for: itself where it is offered, else the default."""
         wanted = model.removeprefix("models/")
         if wanted in ("", self.name):
             return self.name

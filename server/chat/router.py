@@ -79,7 +79,7 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     run, task = turns.start(turn, _session_request(turn, meant.user), streamed=asked.stream)
     watcher = asyncio.create_task(_watch(request.receive, run))
     task.add_done_callback(lambda _: watcher.cancel())
-    envelope = Envelope(f"chatcmpl-{turn.turn_id}", asked.model or resources.chat.name)
+    envelope = Envelope(f"chatcmpl-{turn.turn_id}", await resources.chat.choose(asked.model))
     if asked.stream:
         return await _streamed(run, Chunks(envelope, include_usage=asked.include_usage))
     return await _in_one(run, envelope)
