@@ -104,7 +104,7 @@ class TurnState(Turn):
     # budget
     prompt: list[ChatMessage] = field(default_factory=list)
     prompt_parts: list[str] = field(default_factory=list)
-    """For each prompt message: system, example, history, memory or newest."""
+    """For each prompt message: system, example, summary, history, memory or newest."""
     tokens: dict[str, int] = field(default_factory=dict)
     """context, response, system, examples, history, memory, prompt: tokens by the model's counter."""
     # generate

@@ -13,13 +13,17 @@ from graph.context import TurnContext
 from graph.errors import PromptTooLong
 from graph.state import ChatMessage, TurnState
 from memory.path import Path
-from memory.transcript import Summary, Transcript, TreeKey
+from memory.transcript import Transcript, TreeKey
 from nodes.history import Measured, Ruler, Said, as_chat, first_shown, newest_index
 from nodes.layout import MESSAGE_OVERHEAD
 
 MEMORY_HEADING = "[What {name} remembers from earlier in this chat; use it where it fits, do not quote it.]"
+SUMMARY_HEADING = "[Earlier in this chat, before the messages below:]"
 SUMMARY_SHARE = 0.5
 """The share of the memory budget that summaries may take."""
+
+Entry = tuple[ChatMessage, str]
+"""A prompt message and its label."""
 
 
 @dataclass(frozen=True)
@@ -37,10 +41,11 @@ class Budget:
         dropped = dropped_examples(measured, newest_tokens(state, measured))
         entries = kept_messages(state, measured, dropped)
         refill = await self._refill(key, state)
-        entries[_first_history(entries) : _first_history(entries)] = refill
+        summary = await self._summary(key, state, measured) if context.memory != "off" else []
+        entries[_first_history(entries) : _first_history(entries)] = summary + refill
         counts = await self.ruler.messages([m for m, _ in entries])
         room = measured.shares.prompt - measured.tools - sum(counts)
-        block = await self._memory_block(key, state, room) if context.memory != "off" else ""
+        block = await self._memory_block(state, room) if context.memory != "off" else ""
         if block:
             entries.insert(_memory_place(entries, state), ({"role": "user", "content": block}, "memory"))
             counts = await self.ruler.messages([m for m, _ in entries])
@@ -51,34 +56,38 @@ class Budget:
             "tokens": accounting(measured, labels, counts),
         }
 
-    async def _refill(self, key: TreeKey, state: TurnState) -> list[tuple[ChatMessage, str]]:
+    async def _refill(self, key: TreeKey, state: TurnState) -> list[Entry]:
         """Messages of the path that the front-end's window has lost and the prompt still begins with."""
         ids = Path(state.path).slice(state.history_from, first_shown(state))
         named = any(state.messages[row["index"]].get("name") for row in state.window)
         return [(as_chat(m, named=named), "history") for m in await self.said.messages(state, key, ids)]
 
-    async def _memory_block(self, key: TreeKey, state: TurnState, room: int) -> str:
-        heading = MEMORY_HEADING.format(name=state.card.get("name") or state.character or "the character")
-        room -= (await self.ruler.texts([heading]))[0] + MESSAGE_OVERHEAD
-        summaries = await self._summaries(key, state, int(room * SUMMARY_SHARE))
-        room -= sum(cost for _, _, cost in summaries)
-        memories = await self._memories(state, room)
-        lines = [line for _, line, _ in sorted(summaries) + sorted(memories)]
-        return "\n".join([heading, *lines]) if lines else ""
+    async def _summary(self, key: TreeKey, state: TurnState, measured: Measured) -> list[Entry]:
+        """The newest summaries of what fell out of the prompt, in its place, as far as they fit.
 
-    async def _summaries(self, key: TreeKey, state: TurnState, room: int) -> list[tuple[int, str, int]]:
-        """The newest summaries of what fell out of the prompt, as far as they fit: position, line, tokens."""
+        They change only when the history's start moves, so the prompt's beginning stays the same between.
+        """
         path = Path(state.path)
         before = path.prefix(state.history_from)
+        room = int(measured.shares.memory * SUMMARY_SHARE) - MESSAGE_OVERHEAD
+        room = min(room, measured.room - newest_tokens(state, measured))
+        room -= (await self.ruler.texts([SUMMARY_HEADING]))[0]
         if not len(before) or room <= 0:
             return []
         found = await self.transcript.summaries(key, before)
-        return await self._fitting([(_summary_at(path, s), "Summary: " + s.text) for s in found][::-1], room)
+        lines = [(path.position(s.over[0][0]) or 0, s.text) for s in reversed(found)]
+        kept = [text for _, text, _ in sorted(await self._fitting(lines, room))]
+        text = "\n".join([SUMMARY_HEADING, *kept])
+        return [({"role": "user", "content": text}, "summary")] if kept else []
 
-    async def _memories(self, state: TurnState, room: int) -> list[tuple[int, str, int]]:
+    async def _memory_block(self, state: TurnState, room: int) -> str:
+        """What is recalled for this moment, in the order in which it was said."""
+        heading = MEMORY_HEADING.format(name=state.card.get("name") or state.character or "the character")
+        room -= (await self.ruler.texts([heading]))[0] + MESSAGE_OVERHEAD
         path = Path(state.path)
         lines = [(_memory_at(path, m), memory_line(m, state)) for m in state.memories]
-        return await self._fitting(lines, room)
+        kept = [line for _, line, _ in sorted(await self._fitting(lines, room))]
+        return "\n".join([heading, *kept]) if kept else ""
 
     async def _fitting(self, lines: Sequence[tuple[int, str]], room: int) -> list[tuple[int, str, int]]:
         """Of lines in order of preference, those that fit together."""
@@ -126,7 +135,7 @@ def dropped_examples(measured: Measured, newest: int) -> set[int]:
     return dropped
 
 
-def kept_messages(state: TurnState, measured: Measured, dropped: set[int]) -> list[tuple[ChatMessage, str]]:
+def kept_messages(state: TurnState, measured: Measured, dropped: set[int]) -> list[Entry]:
     """The request's messages with their labels, without the history before `history_from`."""
     start = max(0, state.history_from - first_shown(state))
     path, shown = Path(state.path), first_shown(state)
@@ -143,11 +152,11 @@ def kept_messages(state: TurnState, measured: Measured, dropped: set[int]) -> li
     ]
 
 
-def _first_history(entries: Sequence[tuple[ChatMessage, str]]) -> int:
+def _first_history(entries: Sequence[Entry]) -> int:
     return next((i for i, (_, label) in enumerate(entries) if label in ("history", "newest")), len(entries))
 
 
-def _memory_place(entries: Sequence[tuple[ChatMessage, str]], state: TurnState) -> int:
+def _memory_place(entries: Sequence[Entry], state: TurnState) -> int:
     """Before the last user message; on continue before the final assistant message; else at the end."""
     if state.continues is not None:
         last = [i for i, (m, label) in enumerate(entries) if label == "history" and m["role"] == "assistant"]
@@ -175,10 +184,6 @@ def _memory_at(path: Path, memory: dict[str, Any]) -> int:
     return (path.position(memory["ref"]) or 0) if memory["kind"] == "message" else -1
 
 
-def _summary_at(path: Path, summary: Summary) -> int:
-    return path.position(summary.over[0][0]) or 0
-
-
 def accounting(measured: Measured, labels: Sequence[str], counts: Sequence[int]) -> dict[str, int]:
     """Tokens of each part of the prompt, by the model's counter."""
 
@@ -191,6 +196,6 @@ def accounting(measured: Measured, labels: Sequence[str], counts: Sequence[int])
         "system": total("system") + measured.tools,
         "examples": total("example"),
         "history": total("history", "newest"),
-        "memory": total("memory"),
+        "memory": total("memory", "summary"),
         "prompt": sum(counts) + measured.tools,
     }

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from playwright.sync_api import sync_playwright
 
 from tests.browser.front_end import FrontEnd
-from tests.browser.our_server import Memory, running_server
-from tests.browser.provider import Provider, running_provider
+from tests.browser.our_server import running_server
+from tests.browser.provider import running_provider
 from tests.browser.sillytavern import ROOT, running_sillytavern
+from tests.browser.stage import Stage
 
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
@@ -49,23 +49,6 @@ CARDS = [
     ),
     card("Bram", "Bram mends the nets of Skerry's fishermen.", "*Bram looks up.* Evening."),
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """SillyTavern's page, our server behind it, and the provider behind that."""
-
-    tavern: FrontEnd
-    memory: Memory
-    provider: Provider
-
-    def shown(self) -> list[tuple[str, str]]:
-        """Role and text of what the open chat shows to a model."""
-        return [(line.role, line.text) for line in self.tavern.chat() if not line.hidden]
-
-    def remembered(self) -> list[tuple[str, str]]:
-        """Role and text of what our server holds of the session used last."""
-        return [(one.role, one.text) for one in self.memory.messages(self.memory.newest())]
 
 
 @pytest.fixture(scope="session")

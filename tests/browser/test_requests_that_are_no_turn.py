@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tests.browser.conftest import Stage
+from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # the first test starts everything
 
 
 def test_impersonation_writes_into_the_input_box_and_into_no_session(stage: Stage) -> None:
@@ -19,7 +19,9 @@ def test_impersonation_writes_into_the_input_box_and_into_no_session(stage: Stag
     assert stage.remembered() == stage.shown()
 
 
-@pytest.mark.parametrize("command", ["/gen Name three sounds of the sea.", "/genraw Name three fish."])
+@pytest.mark.parametrize(
+    "command", ["/gen Name three sounds of the sea.", "/genraw Name three fish."], ids=["gen", "genraw"]
+)
 def test_a_background_prompt_leaves_every_session_as_it_was(stage: Stage, command: str) -> None:
     stage.tavern.send("What do you hear at night?")
     before = stage.memory.versions()
