@@ -14,7 +14,7 @@ from graph.errors import PromptTooLong
 from graph.state import ChatMessage, TurnState
 from memory.path import Path
 from memory.transcript import Transcript, TreeKey
-from nodes.history import Measured, Ruler, Said, as_chat, first_shown, newest_index
+from nodes.history import Measured, Ruler, Said, as_chat, first_shown, kept_tokens
 from nodes.layout import MESSAGE_OVERHEAD
 
 MEMORY_HEADING = "[What {name} remembers from earlier in this chat; use it where it fits, do not quote it.]"
@@ -38,7 +38,7 @@ class Budget:
         context = runtime.context or TurnContext()
         key = TreeKey(context.owner, state.tree_id)
         measured = await self.ruler.measure(state)
-        dropped = dropped_examples(measured, newest_tokens(state, measured))
+        dropped = dropped_examples(measured, kept_tokens(state, measured))
         entries = kept_messages(state, measured, dropped)
         refill = await self._refill(key, state)
         summary = await self._summary(key, state, measured) if context.memory != "off" else []
@@ -70,7 +70,7 @@ class Budget:
         path = Path(state.path)
         before = path.prefix(state.history_from)
         room = int(measured.shares.memory * SUMMARY_SHARE) - MESSAGE_OVERHEAD
-        room = min(room, measured.room - newest_tokens(state, measured))
+        room = min(room, measured.room - kept_tokens(state, measured))
         room -= (await self.ruler.texts([SUMMARY_HEADING]))[0]
         if not len(before) or room <= 0:
             return []
@@ -98,14 +98,6 @@ class Budget:
                 room -= count + 1
                 kept.append((position, line, count + 1))
         return kept
-
-
-def newest_tokens(state: TurnState, measured: Measured) -> int:
-    """Tokens of the one conversation message that can never be dropped."""
-    index = newest_index(state)
-    if index is None:
-        index = state.window[-1]["index"] if state.window else None
-    return 0 if index is None else measured.counts[index]
 
 
 def dropped_examples(measured: Measured, newest: int) -> set[int]:

@@ -74,7 +74,7 @@ class Generate:
         self, state: TurnState, prompt: list[ChatMessage], stop: StopSignal, emit: Emit
     ) -> list[Answer]:
         n = int(state.sampling.get("n") or 1)
-        sampling = {k: v for k, v in state.sampling.items() if k != "n"}
+        sampling = within_window({k: v for k, v in state.sampling.items() if k != "n"}, state.tokens)
         answers = [Answer(i) for i in range(n)]
         try:
             async with asyncio.TaskGroup() as calls:
@@ -90,6 +90,13 @@ class Generate:
         reported = next((a.usage.prompt_tokens for a in answers if a.usage), None)
         if counted and reported:
             self.counter.observe(counted, reported)
+
+
+def within_window(sampling: dict[str, Any], tokens: dict[str, int]) -> dict[str, Any]:
+    """The request's limit for the answer, lowered to what the context leaves beside the prompt."""
+    left = tokens["context"] - tokens["prompt"] if tokens else None
+    limits = {name: sampling[name] for name in ("max_tokens", "max_completion_tokens") if name in sampling}
+    return sampling | {name: min(limit, left) for name, limit in limits.items() if left and limit}
 
 
 async def listen(answer: Answer, stream: Deltas, stop: asyncio.Event, emit: Emit) -> None:

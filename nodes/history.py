@@ -19,6 +19,7 @@ from nodes.layout import (
     MESSAGE_OVERHEAD,
     Shares,
     countable,
+    history_limit,
     history_start,
     images_in,
     parts_of,
@@ -38,6 +39,14 @@ class Measured:
     def total(self, label: str) -> int:
         """Tokens of all messages with a label."""
         return sum(c for c, part in zip(self.counts, self.labels, strict=True) if part == label)
+
+    @property
+    def conversation(self) -> list[int]:
+        """Tokens of each message that is part of the conversation, 0 for all others."""
+        return [
+            c if part in ("history", "newest") else 0
+            for c, part in zip(self.counts, self.labels, strict=True)
+        ]
 
     @property
     def room(self) -> int:
@@ -85,8 +94,22 @@ def max_tokens_of(sampling: dict[str, Any]) -> int | None:
 
 
 def newest_index(state: TurnState) -> int | None:
-    """Index in `messages` of the last user message that is part of the conversation."""
-    return next((row["index"] for row in reversed(state.window) if row["role"] == "user"), None)
+    """Index in `messages` of the last user message, whether it has text or only an image."""
+    roles = [m["role"] for m in state.messages]
+    return len(roles) - 1 - roles[::-1].index("user") if "user" in roles else None
+
+
+def kept_from(state: TurnState) -> int:
+    """Index in `messages` from which the conversation is never cut: its newest user message or last row."""
+    ends = [
+        i for i in (newest_index(state), state.window[-1]["index"] if state.window else None) if i is not None
+    ]
+    return min(ends, default=len(state.messages))
+
+
+def kept_tokens(state: TurnState, measured: Measured) -> int:
+    """Tokens of the conversation that is never cut, tool calls and results in it included."""
+    return sum(measured.conversation[kept_from(state) :])
 
 
 def first_shown(state: TurnState) -> int:
@@ -128,20 +151,30 @@ async def history_from(state: TurnState, measured: Measured, ruler: Ruler, said:
     earlier = await said.messages(state, key, path.slice(base, window_at))
     counts = await ruler.messages([as_chat(m) for m in earlier])
     counts += _window_counts(state, measured, path, window_at)
-    room = measured.room
-    if base == 0 and sum(counts) <= room:
+    if base == 0 and sum(counts) <= measured.room:
         return 0
-    limit = room - min(measured.shares.memory, max(0, room - counts[-1] if counts else room))
-    return base + history_start(counts, limit, None if held is None else held - base, shown - base)
+    limit = max(history_limit(measured.shares, measured.room), kept_tokens(state, measured))
+    start = base + history_start(counts, limit, None if held is None else held - base, shown - base)
+    return min(start, window_at + _last_row(state))
+
+
+def _last_row(state: TurnState) -> int:
+    """The row from which the conversation is never cut."""
+    first = kept_from(state)
+    return max((i for i, row in enumerate(state.window) if row["index"] <= first), default=0)
 
 
 def _window_counts(state: TurnState, measured: Measured, path: Path, window_at: int) -> list[int]:
-    """Tokens at each position of the path from the window on; what was moved away counts nothing."""
+    """Tokens at each position of the path from the window on; what was moved away counts nothing.
+
+    What has no row of its own (tool calls and results, images) counts with the row before it.
+    """
     counts = [0] * (len(path) - window_at)
+    begins = [0, *(row["index"] for row in state.window[1:]), len(state.messages)]
     for i, row in enumerate(state.window):
         position = path.position(row["id"] if row["id"] is not None else -i - 1)
         if position is not None:
-            counts[position - window_at] = measured.counts[row["index"]]
+            counts[position - window_at] = sum(measured.conversation[begins[i] : begins[i + 1]])
     return counts
 
 

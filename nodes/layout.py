@@ -45,6 +45,17 @@ def shares(context: int, percents: Sequence[int], max_tokens: int | None) -> Sha
     return Shares(context, response, system, memory, history)
 
 
+def history_limit(split: Shares, room: int) -> int:
+    """Tokens the history may take of the `room` that system text and answer leave.
+
+    Each part's share is what it is sure of. What system text and answer leave of theirs goes to the history;
+    what they take beyond theirs is taken from memory and history in proportion.
+    """
+    if room >= split.memory + split.history:
+        return room - split.memory
+    return room * split.history // max(1, split.memory + split.history)
+
+
 def images_in(message: ChatMessage) -> int:
     """How many parts of a message are not text."""
     content = message.get("content")

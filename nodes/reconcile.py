@@ -44,7 +44,7 @@ class Reconcile:
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
         window = incoming(messages, turn.names)
         alignment = await self._align(turn, key, session, window)
-        return update | {"tree_id": key.tree_id} | planned(turn.kind, session, window, alignment)
+        return update | {"tree_id": key.tree_id} | planned(turn.kind, session, window, alignment, messages)
 
     @staticmethod
     def _session_of_run(runtime: Runtime[TurnContext], owner: str) -> str:
@@ -82,6 +82,7 @@ def planned(
     session: Session | None,
     window: Sequence[Incoming],
     alignment: Alignment,
+    messages: Sequence[ChatMessage],
 ) -> dict[str, Any]:
     """The plan as state: rows of the window with the ids they have, the path, and what is answered."""
     rows: list[dict[str, Any]] = [
@@ -94,7 +95,7 @@ def planned(
         }
         for row, message_id in zip(window, alignment.rows, strict=True)
     ]
-    users = [row for row in window if row.role == "user"]
+    last_user = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=None)
     lengthened = kind == "continue" and bool(window) and window[-1].role == "assistant"
     on_path = {row["id"] for row in rows}
     shown = Path(alignment.path)
@@ -104,7 +105,7 @@ def planned(
         "base_version": session.version if session else 0,
         "path": alignment.path,
         "window": rows,
-        "newest": users[-1].text if users else "",
+        "newest": next((row.text for row in window if row.index == last_user), ""),
         "continues": len(window) - 1 if lengthened else None,
         "held": shown.position(session.history_from) if session and session.history_from else None,
         "moved": _moved(shown, first, on_path),

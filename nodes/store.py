@@ -14,6 +14,7 @@ from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Card, Committed, NewMessage, Transcript, TreeKey, TurnWrite
 from memory.working import WorkingMemory
+from nodes.history import newest_index
 
 
 @dataclass(frozen=True)
@@ -87,8 +88,9 @@ def speaker_of(state: TurnState, role: str) -> str:
 
 
 def newest_row(state: TurnState) -> int | None:
-    """The row of the last user message."""
-    return next((i for i in reversed(range(len(state.window))) if state.window[i]["role"] == "user"), None)
+    """The row of the message that this turn answers; none where that has no text."""
+    newest = newest_index(state)
+    return next((i for i, row in enumerate(state.window) if row["index"] == newest), None)
 
 
 def reply_message(state: TurnState, text: str) -> NewMessage:

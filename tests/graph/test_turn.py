@@ -168,6 +168,40 @@ async def test_tool_calls_pass_and_are_not_remembered(machine: Machine) -> None:
     assert [m.role for m in await machine.path()] == ["user"]
 
 
+async def test_tool_results_count_and_fall_out_with_their_call(machine: Machine) -> None:
+    call = {"id": "c1", "type": "function", "function": {"name": "look", "arguments": "{}"}}
+    result = {"role": "tool", "tool_call_id": "c1", "content": "alpha beta gamma delta " * 400}
+    machine.chat = [
+        {"role": "user", "content": "Look around."},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        result,
+        {"role": "assistant", "content": "A harbour."},
+    ]
+    state = await machine.say("And now?")
+    assert state["tokens"]["prompt"] + state["tokens"]["response"] <= state["tokens"]["context"]
+    assert not any(m["role"] == "tool" or m.get("tool_calls") for m in machine.prompt())
+    machine.chat = [*machine.chat[:2], result]
+    with pytest.raises(PromptTooLong):
+        await machine.run([*machine.system, *machine.chat])
+
+
+async def test_the_memory_stands_before_a_newest_message_without_text(machine: Machine) -> None:
+    await long_chat(machine, 120)
+    picture = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+    messages = [*machine.system, *machine.chat, {"role": "user", "content": [picture]}]
+    state = await machine.run(messages)
+    assert state["prompt_parts"][-2:] == ["memory", "newest"]
+    assert state["prompt"][-1]["content"] == [picture]
+
+
+async def test_an_answer_is_never_asked_to_be_longer_than_the_window(machine: Machine) -> None:
+    state = await machine.say("Hello.", sampling={"max_tokens": 100_000})
+    sent = machine.provider.calls[-1].body["max_tokens"]
+    assert sent == state["tokens"]["context"] - state["tokens"]["prompt"]
+    await machine.say("Hello.", sampling={"max_tokens": 100})
+    assert machine.provider.calls[-1].body["max_tokens"] == 100
+
+
 async def test_n_answers_are_siblings_and_the_first_is_the_path(machine: Machine) -> None:
     machine.provider.script(says("One."), says("Two."))
     state = await machine.say("Hello.", sampling={"n": 2})

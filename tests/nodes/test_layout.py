@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nodes.layout import CUT_TO, drop_oldest_half, history_start, parts_of, shares
+from nodes.layout import CUT_TO, drop_oldest_half, history_limit, history_start, parts_of, shares
 
 counts = st.lists(st.integers(1, 50), min_size=1, max_size=80)
 
@@ -90,3 +90,11 @@ def test_the_older_half_goes_and_tool_results_go_with_their_call() -> None:
     kept, kept_labels = drop_oldest_half(prompt, labels)
     assert [m["content"] for m in kept] == ["card", "2", "3"]
     assert kept_labels == ["system", "history", "newest"]
+
+
+def test_each_part_is_sure_of_its_share_and_the_history_takes_what_is_left_over() -> None:
+    split = shares(1000, [20, 25, 35, 20], None)
+    assert history_limit(split, split.prompt - 100) == 700 - 250
+    assert history_limit(split, split.prompt - 500) == 300 * 35 // 60
+    generous = shares(1000, [20, 5, 55, 20], None)
+    assert history_limit(generous, 300) > history_limit(split, 300)
