@@ -53,6 +53,22 @@ lint: $(VENV)/.tests ## style and types
 notebooks: $(VENV)/.tests ## run the notebooks from top to bottom
 	@$(BIN)/python -m pytest -m notebook $(ARGS)
 
+SILLYTAVERN := build/sillytavern/node_modules/sillytavern/package.json
+CHROMIUM    := /usr/bin/chromium
+
+$(SILLYTAVERN):
+	@echo "Installing SillyTavern 1.19.0 ..."
+	@npm install --prefix build/sillytavern --no-audit --no-fund --ignore-scripts --loglevel=error sillytavern@1.19.0
+
+$(CHROMIUM):
+	@echo "Installing Chromium ..."
+	@if [ "$$(id -u)" = 0 ]; then run=; else run=sudo; fi; \
+		$$run apt-get update -qq && $$run apt-get install -y -qq --no-install-recommends chromium
+
+.PHONY: browser-test
+browser-test: $(VENV)/.tests $(CHROMIUM) $(SILLYTAVERN) ## drive a real SillyTavern in Chromium against the server
+	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+
 .PHONY: studio
 studio: $(VENV)/.tests ## LangGraph Studio's server on this graph
 	@exec $(BIN)/langgraph dev --no-browser $(ARGS)
