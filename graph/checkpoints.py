@@ -39,7 +39,7 @@ async def latest(saver: AsyncSqliteSaver, thread_id: str) -> str | None:
 
 
 async def forget_after(saver: AsyncSqliteSaver, thread_id: str, checkpoint_id: str | None) -> None:
-    """Delete the checkpoints of a thread newer than `checkpoint_id` (None: all) and their writes."""
+    """Delete a thread's checkpoints newer than `checkpoint_id` (None: all) and their writes, in the WAL too."""
     after = checkpoint_id or ""
     async with saver.lock:
         for table, comparison in (("checkpoints", ">"), ("writes", ">=")):
@@ -48,6 +48,7 @@ async def forget_after(saver: AsyncSqliteSaver, thread_id: str, checkpoint_id: s
                 (thread_id, after),
             )
         await saver.conn.commit()
+        await _empty_log(saver)
 
 
 async def prune(saver: AsyncSqliteSaver, thread_id: str, keep_turns: int) -> None:
@@ -76,7 +77,13 @@ async def forget(saver: AsyncSqliteSaver, thread_id: str) -> None:
     """Delete a thread so that none of its text is left in the files."""
     await saver.adelete_thread(thread_id)
     async with saver.lock:
-        await saver.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        await _empty_log(saver)
+
+
+async def _empty_log(saver: AsyncSqliteSaver) -> None:
+    """Write the WAL into the database, where `secure_delete` wiped what was deleted, and truncate it."""
+    async with saver.conn.execute("PRAGMA wal_checkpoint(TRUNCATE)"):
+        pass
 
 
 def thread(owner: str, session_id: str) -> RunnableConfig:

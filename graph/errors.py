@@ -6,7 +6,8 @@ EmotionalRagError
 │   ├── DataFolderBusy        another process holds the data folder
 │   └── NewerSchema           a file was written by a newer version
 ├── BadRequest                the caller can fix it                        400
-│   └── PromptTooLong         card, examples and newest message do not fit  400
+│   ├── PromptTooLong         card, examples and newest message do not fit  400
+│   └── RequestTooLarge       more bytes than MAX_BODY_MB                    413
 ├── NotFound                  no such session, path or model               404
 └── ProviderError             the language model's side
     ├── ProviderBusy          rate limit or quota, after the retries       429
@@ -64,6 +65,10 @@ class PromptTooLong(BadRequest):
     def __init__(self, message: str, over: int) -> None:
         super().__init__(message, param="messages")
         self.over = over
+
+
+class RequestTooLarge(BadRequest):
+    """The request's body is larger than MAX_BODY_MB."""
 
 
 class NotFound(EmotionalRagError):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -48,6 +50,7 @@ class Settings(BaseSettings):
     # the server
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8001, ge=0, le=65535, description="port to listen on; 0 takes a free one")
+    max_body_mb: int = Field(64, ge=1, description="largest request taken, in MB")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="how much is logged")
 
     # memory
@@ -89,6 +92,8 @@ class Settings(BaseSettings):
     def _is_http_url(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(("http://", "https://")):
             raise ValueError("must begin with http:// or https://")
+        if value is not None and not _names_host(value):
+            raise ValueError("must name a host, with a number where it names a port")
         return value
 
     @model_validator(mode="after")
@@ -108,10 +113,26 @@ def load_settings(**overrides: Any) -> Settings:  # Any: values of any field
         raise SettingsError(_explain(error)) from None
 
 
+def _names_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+
+
+def without_userinfo(url: str) -> str:
+    """A URL for people's eyes: without the name and password it may hold, also where it is malformed."""
+    return re.sub(r"^(\w+://)?.*@", r"\1***@", url, flags=re.DOTALL)
+
+
 def _explain(error: ValidationError) -> str:
     lines = []
     for problem in error.errors(include_url=False, include_context=False):
         name = str(problem["loc"][0]).upper() if problem["loc"] else ""
-        given = "" if not name or "KEY" in name else f" (it is {problem['input']!r})"
-        lines.append(f"{name}: {problem['msg']}{given}" if name else problem["msg"])
+        value = problem["input"]
+        shown = without_userinfo(value) if name.endswith("_URL") and isinstance(value, str) else value
+        given = "" if not name or "KEY" in name else f" (it is {shown!r})"
+        message = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message}{given}" if name else message)
     return "Wrong setting. " + "; ".join(lines)

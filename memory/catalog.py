@@ -164,7 +164,9 @@ class Catalog:
         return [(session_id, TreeKey(*key)) for session_id, *key in rows], total
 
     async def of_chat(self, owner: str, chat_id: str) -> str | None:
-        """The session of a front-end's chat id."""
+        """The session of a front-end's chat id; None for the empty one, which chats without an id have."""
+        if not chat_id:
+            return None
         rows = await self._ask(
             "SELECT session_id FROM sessions WHERE owner = ? AND chat_id = ? "
             "ORDER BY left_behind, updated_at DESC LIMIT 1",

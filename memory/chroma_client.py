@@ -18,6 +18,7 @@ from chromadb.config import Settings
 from chromadb.errors import InternalError
 
 from graph.errors import SettingsError
+from graph.settings import without_userinfo
 from memory.vectors import Vector
 
 SERVER_TIMEOUT = 30.0
@@ -47,8 +48,9 @@ def server(url: str) -> Client:
         client = cast(Client, chromadb.HttpClient(parts.hostname or "", port, secure, settings=settings))
     except Exception as error:  # ValueError, httpx errors, Chroma's own
         raise SettingsError(
-            f"CHROMA_URL: no Chroma server answers at {url} ({type(error).__name__}: {error}). Start one "
-            "with `chroma run`, correct the address, or leave it empty for the embedded Chroma."
+            f"CHROMA_URL: no Chroma server answers at {without_userinfo(url)} "
+            f"({type(error).__name__}: {error}). Start one with `chroma run`, correct the address, or leave "
+            "it empty for the embedded Chroma."
         ) from error
     for connections in _connections(client):
         connections.timeout = httpx.Timeout(SERVER_TIMEOUT)

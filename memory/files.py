@@ -107,17 +107,15 @@ class FolderLock:
 
     def __init__(self, folder: Path) -> None:
         """Raises DataFolderBusy when another process holds it, DataFolderError when it cannot be written."""
-        try:
+        with _usable(folder):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._file = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError as error:
-            raise DataFolderError(f"The data folder {folder} cannot be used: {error}") from error
-        try:
-            self._acquire(folder)
-        except BaseException:
-            os.close(self._file)
-            raise
-        self.set_url(None)
+            try:
+                self._acquire(folder)
+                self.set_url(None)
+            except BaseException:
+                os.close(self._file)
+                raise
 
     def _acquire(self, folder: Path) -> None:
         """A few tries: `holder` of another process touches the lock for an instant."""
@@ -141,18 +139,32 @@ class FolderLock:
 
 
 def holder(folder: Path) -> Holder | None:
-    """The process that holds a data folder, None when nobody does (also when its holder was killed)."""
+    """The process that holds a data folder, None when nobody does (also when its holder was killed).
+
+    Raises DataFolderError when the folder cannot be looked into.
+    """
+    with _usable(folder):
+        try:
+            file = os.open(folder / LOCK_FILE, os.O_RDONLY)
+        except FileNotFoundError:
+            return None
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            return None
+        except BlockingIOError:
+            return _read(file)
+        finally:
+            os.close(file)
+
+
+@contextmanager
+def _usable(folder: Path) -> Iterator[None]:
+    """Raise what the system says about the data folder as DataFolderError."""
     try:
-        file = os.open(folder / LOCK_FILE, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        return None
-    except BlockingIOError:
-        return _read(file)
-    finally:
-        os.close(file)
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataFolderError(f"The data folder {folder} (DB_PATH) cannot be used: {reason}.") from error
 
 
 def _read(file: int) -> Holder:

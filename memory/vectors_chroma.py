@@ -14,6 +14,7 @@ import numpy as np
 from chromadb.api.client import Client
 from chromadb.api.types import Where
 
+from graph.settings import without_userinfo
 from memory.chroma_client import close, embedded, server
 from memory.chroma_client import query as nearest_in
 from memory.path import Path
@@ -51,7 +52,7 @@ class ChromaVectors:
         """The server at `url`, or embedded in the folder `path`; raises SettingsError."""
         if url is None:
             return cls(await asyncio.to_thread(embedded, path), "chroma", weights_hash)
-        return cls(await asyncio.to_thread(server, url), f"chroma at {url}", weights_hash)
+        return cls(await asyncio.to_thread(server, url), f"chroma at {without_userinfo(url)}", weights_hash)
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         run = asyncio.get_running_loop().run_in_executor

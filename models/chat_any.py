@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from langchain.chat_models import init_chat_model
@@ -47,7 +50,7 @@ async def open_any(settings: Settings, provider: str, name: str, *, base_delay: 
 def _model(provider: str, name: str) -> BaseChatModel:
     package = EXTRAS.get(provider)
     if package and find_spec(package) is None:
-        raise SettingsError(f"LLM={provider}:... needs a package: pip install 'emotional-rag[{provider}]'")
+        raise SettingsError(f"LLM={provider}:{name} needs a package: {install_command(provider)}")
     try:
         model = init_chat_model(name, model_provider=provider)
         if "max_retries" in type(model).model_fields:  # retries are LiveChat's
@@ -60,6 +63,12 @@ def _model(provider: str, name: str) -> BaseChatModel:
     if keys and not any(_secret(getattr(model, attribute, None)) for attribute in model.lc_secrets):
         raise SettingsError(f"LLM={provider}:... needs {' or '.join(keys)} in the environment.")
     return model
+
+
+def install_command(extra: str) -> str:
+    """What installs one of our extras into the environment that runs."""
+    root = Path(__file__).parents[1]
+    return shlex.join([sys.executable, "-m", "pip", "install", "-e", f"{root}[{extra}]"])
 
 
 def _secret(value: object) -> str:

@@ -8,14 +8,17 @@ import os
 import secrets
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 from graph.errors import ProviderUnavailable, SettingsError
 from graph.settings import Settings
+from models.chat import Delta
 from models.chat_calls import LiveChat
 from models.chat_openai import OpenAIUpstream
 
@@ -63,6 +66,13 @@ class EmbeddedUpstream(OpenAIUpstream):
             timeout=idle_timeout,
             trust_env=False,
         )
+
+    def attempt(
+        self, messages: Sequence[dict[str, Any]], model: str, sampling: dict[str, Any]
+    ) -> AsyncGenerator[Delta, None]:
+        """One call; the model was trained on no role `developer`."""
+        known = [m | {"role": "system"} if m["role"] == "developer" else m for m in messages]
+        return super().attempt(known, model, sampling)
 
     async def close(self) -> None:
         await super().close()

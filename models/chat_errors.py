@@ -75,8 +75,8 @@ class Origin:
 
     def scrub(self, text: str) -> str:
         """`text` without keys, not longer than a user reads."""
-        if self.secret:
-            text = text.replace(self.secret, "***")
+        for secret in filter(None, (self.secret, urlsplit(self.address).password)):
+            text = text.replace(secret, "***")
         return KEY_LIKE.sub("***", text)[:MESSAGE_LIMIT]
 
 

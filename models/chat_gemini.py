@@ -35,7 +35,7 @@ CONNECT_TIMEOUT = 10.0
 async def open_gemini(settings: Settings, name: str, *, base_delay: float) -> LiveChat:
     """Gemini under its own key; raises SettingsError without one."""
     if settings.gemini_api_key is None:
-        raise SettingsError("LLM=gemini:... needs GEMINI_API_KEY.")
+        raise SettingsError(f"LLM={settings.llm} needs GEMINI_API_KEY.")
     upstream = GeminiUpstream(
         name,
         base_url=settings.gemini_base_url,

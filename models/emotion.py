@@ -27,6 +27,9 @@ WEIGHTS: dict[Label, float] = {
 LONG_TEXT = 200
 """Characters above which a message counts as long."""
 
+END = 4_000
+"""Characters at the head and at the tail of a message that are read; of a longer one the middle is not."""
+
 _FIRST_PERSON = re.compile(r"\b(?:i|me|my|mine|myself|we|us|our|ours|ourselves)\b", re.IGNORECASE)
 
 
@@ -46,21 +49,27 @@ class EmotionDetector(Protocol):
     async def read(self, text: str) -> Emotion: ...
 
 
+def ends(text: str) -> str:
+    """What is read of a text: all of it up to 8,000 characters, otherwise the first and the last 4,000."""
+    return text if len(text) <= 2 * END else f"{text[:END]}\n{text[-END:]}"
+
+
 def importance(text: str, emotion: Emotion) -> float:
     """How much a message matters, in [0, 1].
 
     0.5, + 0.3 x confidence x the emotion's weight, + 0.15 over 200 characters, + 0.1 a question mark up to
     0.15 in all, + 0.05 an exclamation mark up to 0.1, + 0.05 a first-person pronoun up to 0.1. Every mark of
     a run counts ("?!?" holds two questions), full-width ones too; pronouns are singular or plural, and "I'm"
-    holds one.
+    holds one. Marks and pronouns are counted in the text's `ends`.
     """
+    long, text = len(text) > LONG_TEXT, ends(text)
     questions = text.count("?") + text.count("？")  # noqa: RUF001
     exclamations = text.count("!") + text.count("！")  # noqa: RUF001
     pronouns = len(_FIRST_PERSON.findall(text))
     total = (
         0.5
         + 0.3 * emotion.confidence * WEIGHTS[emotion.label]
-        + (0.15 if len(text) > LONG_TEXT else 0.0)
+        + (0.15 if long else 0.0)
         + min(0.1 * questions, 0.15)
         + min(0.05 * exclamations, 0.1)
         + min(0.05 * pronouns, 0.1)

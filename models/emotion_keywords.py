@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
-from models.emotion import Emotion, Label
+from models.emotion import Emotion, Label, ends
 from models.emotion_lexicon import AFFIRMING_AFTER_NEGATION, NEGATIONS, PHRASE_STARTS, SIGNS, WORDS
 
 NAME = "keywords"
@@ -41,8 +41,9 @@ def emotion_of(text: str) -> Emotion:
     Every keyword, emoji and emoticon is one piece of evidence, actions between asterisks included. Negated
     ones do not count, except that negated joy is half a piece for sadness. With e pieces for the label of n
     in all, the confidence is e / (e + 0.8) * e / n; an exclamation mark and a word in capitals each take it a
-    quarter of the rest of the way to 1.
+    quarter of the rest of the way to 1. Only the text's `ends` are read.
     """
+    text = ends(text)
     evidence = _evidence(text.replace("\u2019", "'"))
     if not evidence:
         return Emotion("neutral", 0.5)

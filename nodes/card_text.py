@@ -1,4 +1,7 @@
-"""What a piece of a prompt's opening text is: a rule for the model, an aside, or about whom."""
+"""What a piece of a prompt's opening text is: a rule for the model, an aside, or about whom.
+
+Texts come from anywhere, so every pattern takes linear time: what can repeat is possessive or capped.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _VERBS = (
     r"|italicize|consider|please|ignore|format|limit|develop|embody"
 )
 _RULE = re.compile(
-    r"(?:[^\w\n]|_){0,20}(?:(?:do not|don['\u2019]t|never|always)\s+)?(?:(?:"
+    r"\A(?:[^\w\n]|_){0,20}(?:(?:do not|don['\u2019]t|never|always)\s+)?(?:(?:"
     + _VERBS
     + r")\b|your (?:task|job|role|goal)\b"
     r"|the assistant\b|system(?: note)?:|ooc\b|nsfw\b|if you have more knowledge\b"
@@ -37,18 +40,19 @@ _STAGING = re.compile(
     _I,
 )
 _ASIDE = re.compile(
-    r"[^\w\n]{0,20}(?:summary|past events|story so far|previously|memories|relevant (?:memories|information)"
-    r"|author['\u2019]s note|details of the fictional world)\b[^\n]{0,40}?:",
+    r"\A[^\w\n]{0,20}(?:summary|past events|story so far|previously|memories"
+    r"|relevant (?:memories|information)|author['\u2019]s note"
+    r"|details of the fictional world)\b[^\n]{0,40}?:",
     _I,
 )
 _LORE = re.compile(
-    r"(?:[^\w\n]|_){0,20}(?!(?:he|she|they|it|i|you|his|her|their|my|your)\b)"
-    r"(?:the\s+[^.,;:\n]{1,60}?|[^\W\d_][\w'\u2019-]+(?:\s+[^\W\d_][\w'\u2019-]+){0,3})\s+"
+    r"\A(?:[^\w\n]|_){0,20}(?!(?:he|she|they|it|i|you|his|her|their|my|your)\b)"
+    r"(?:the\s++[^.,;:\n]{1,60}?(?<!\s)|[^\W\d_][\w'\u2019-]++(?:\s++[^\W\d_][\w'\u2019-]++){0,3})\s++"
     r"(?:is|are|was|were|lies|stands|has been|have been)\b",
     _I,
 )
 _TASK = re.compile(
-    r"(?:[^\w\n]|_){0,20}(?:ignore (?:all )?previous instructions\W+)?(?:please\s+)?"
+    r"\A(?:[^\w\n]|_){0,20}(?:ignore (?:all )?previous instructions\W+)?(?:please\s+)?"
     r"(?:summari[sz]e|extract|list|translate|classify|generate|rewrite|analy[sz]e|identify|determine|convert|provide|output|produce|evaluate"
     r"|compress|count|compare|detect|create|return|label|tag|describe)\b",
     _I,
@@ -59,17 +63,18 @@ _CAST = re.compile(
     _I,
 )
 _FIELD = re.compile(
-    r"^(?:[^\w\n]|_){0,20}(?:character(?:[ _]name)?|(?:full )?name|имя|名前|名字|姓名|이름)\s*"
-    r"[:\uff1a=(]+\s*[\"\u201c'(\[*]*(?P<name>[^\"\u201d'\n,;:()\[\]*+|{}]{1,60})",
+    r"^(?:[^\w\n]|_){0,20}(?:character(?:[ _]name)?|(?:full )?name|имя|名前|名字|姓名|이름)\s*+"
+    r"[:\uff1a=(]++\s*+[\"\u201c'(\[*]*+(?P<name>[^\"\u201d'\n,;:()\[\]*+|{}]{1,60})",
     _I | re.MULTILINE,
 )
 _SHEET = re.compile(
-    r"^(?:[^\w\n]|_){0,20}(?:age|gender|species|personality|appearance|likes|traits)\s*[:=(]",
+    r"^(?:[^\w\n]|_){0,20}(?:age|gender|species|personality|appearance|likes|traits)\s*+[:=(]",
     _I | re.MULTILINE,
 )
-_NAME = r"(?P<name>[^\W\d_a-z][\w'\u2019-]*(?:[ ](?:[^\W\d_a-z][\w'\u2019-]*|of|the|von|van|de))*)"
+_CAPITALISED = r"[^\W\d_a-z][\w'\u2019-]{0,40}"
+_NAME = rf"(?P<name>{_CAPITALISED}(?:[ ](?:{_CAPITALISED}|of|the|von|van|de)){{0,7}})"
 _SUBJECT = re.compile(
-    r"(?:[^\w\n]|_){0,20}(?:You are |You['\u2019]re |This is |Meet )?" + _NAME + r"(?:\s*\([^)\n]*\))?"
+    r"\A(?:[^\w\n]|_){0,20}(?:You are |You['\u2019]re |This is |Meet )?" + _NAME + r"(?:\s*\([^)\n]*\))?"
     r"(?:,|\s+(?:is|was|has|works|lives|serves|runs|keeps)\b)"
 )
 _CALLED = re.compile(
@@ -83,6 +88,10 @@ _NOBODY = frozenset(
 )
 
 
+LOOK = 20_000
+"""Characters by which a text is judged; what follows them is taken for more of the same."""
+LONGEST_NAME = 100
+"""Characters of a name that are looked for."""
 LEAST_PROSE = 80
 """Characters below which "Mira is late" is something said, not Mira's definition."""
 
@@ -103,26 +112,31 @@ def boundary(text: str) -> int:
 
 def is_task(text: str) -> bool:
     """Whether a text orders a job (summarise, extract, ...) and casts no part."""
-    return _TASK.match(text) is not None and _CAST.search(text) is None
+    return _TASK.match(text) is not None and _CAST.search(text, 0, LOOK) is None
 
 
 def describes_someone(text: str) -> bool:
     """Whether a system text may be a character's definition; long texts that order no job may."""
     if is_task(text):
         return False
+    text = text[:LOOK]
     named = _SUBJECT.match(text) is not None and declared_name(text) != ""
     return bool(named or len(text) > 400 or _CAST.search(text) or _FIELD.search(text) or _SHEET.search(text))
 
 
 def defines_someone(text: str) -> bool:
     """Whether something said is a definition all the same: staging, a sheet, a paragraph about someone."""
-    if boundary(text) < len(text) or _STAGING.search(text) or _FIELD.search(text) or _SHEET.search(text):
+    if boundary(text) < len(text):
+        return True
+    text = text[:LOOK]
+    if _STAGING.search(text) or _FIELD.search(text) or _SHEET.search(text):
         return True
     return len(text) >= LEAST_PROSE and declared_name(text) != ""
 
 
 def declared_name(text: str) -> str:
     """Whom a text says it defines: a name field, "You are X", or the subject it begins with; or empty."""
+    text = text[:LOOK]
     for pattern in (_FIELD, _CALLED):
         if found := pattern.search(text):
             return _proper(found["name"])
@@ -141,6 +155,7 @@ def same_name(one: str, other: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
+    name = name[:LONGEST_NAME]
     words = [word for word in re.split(r"[\s\"'\u201c\u201d\u2019()]+", name.casefold()) if len(word) > 2]
     return [name.casefold(), *words] if name else []
 
@@ -154,9 +169,13 @@ def mentions(text: str, name: str) -> list[int]:
     return sorted(places)
 
 
-@lru_cache(maxsize=256)
 def about(text: str, cast: Cast) -> About:
     """What a piece is, by its opening and by whose name leads its sentences."""
+    return _about(text[:LOOK], cast)
+
+
+@lru_cache(maxsize=256)
+def _about(text: str, cast: Cast) -> About:
     if _ASIDE.match(text):
         return "aside"
     character, user = mentions(text, cast.character), mentions(text, cast.user)

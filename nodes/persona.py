@@ -19,6 +19,8 @@ SECTIONS_AFTER_DESCRIPTION = 2
 """Personality and scenario follow the description; what comes later is the card's if it names them."""
 SECTIONS_OF_A_CARD = 3
 """Description, personality, scenario: of more nameless messages the first is the user's persona."""
+LINES = 2_000
+"""Lines of a merged block that are told apart; the rest of it counts as one more."""
 
 
 @dataclass(frozen=True)
@@ -98,19 +100,18 @@ def find_card(messages: Sequence[ChatMessage], character: str, user_name: str) -
 
 def _opening(messages: Sequence[ChatMessage]) -> Iterator[_Piece]:
     """The pieces before the examples and the chat: a message each, or the lines of a merged block."""
-    head: list[int] = []
+    head: list[tuple[int, str]] = []
     for row, message in enumerate(messages):
         if message.get("role") not in ("system", "developer") or message.get("name"):
             break
-        head.append(row)
         text = text_of(message.get("content"))
-        if boundary(text) < len(text):
+        end = boundary(text)
+        head.append((row, text[:end]))
+        if end < len(text):
             break
-    if not head and messages and defines_someone(text_of(messages[0].get("content"))):
-        head = [0]
-    for row in head:
-        text = text_of(messages[row].get("content"))
-        opening = text[: boundary(text)]
+    if not head and messages and defines_someone(text := text_of(messages[0].get("content"))):
+        head = [(0, text[: boundary(text)])]
+    for row, opening in head:
         if len(head) == 1 or (about(opening, Cast()) == "rule" and "\n" in opening):
             yield from _lines(row, opening)
         elif opening.strip():
@@ -119,10 +120,10 @@ def _opening(messages: Sequence[ChatMessage]) -> Iterator[_Piece]:
 
 def _lines(row: int, text: str) -> Iterator[_Piece]:
     start = 0
-    for line in text.splitlines(keepends=True):
+    for line in text.split("\n", LINES):
         if line.strip():
             yield _Piece(row, start, line.rstrip("\r\n"))
-        start += len(line)
+        start += len(line) + 1
 
 
 # who is meant
@@ -226,14 +227,11 @@ def _nameless(pieces: Sequence[_Piece]) -> tuple[list[_Piece], list[_Piece]]:
 
 def _joined(pieces: Sequence[_Piece], messages: Sequence[ChatMessage]) -> str:
     """The pieces' text, with what stood between neighbours of one message."""
+    texts = {row: text_of(messages[row].get("content")) for row in {piece.row for piece in pieces}}
     out = ""
     for before, piece in zip([None, *pieces], pieces, strict=False):
         if before is not None:
-            gap = (
-                text_of(messages[piece.row].get("content"))[before.end : piece.start]
-                if before.row == piece.row
-                else ""
-            )
+            gap = texts[piece.row][before.end : piece.start] if before.row == piece.row else ""
             out += gap if gap.strip() == "" and gap else "\n"
         out += piece.text
     return out.strip()

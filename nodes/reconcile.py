@@ -18,9 +18,10 @@ from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Session, Transcript, TreeKey
 
-ROLES = {"human": "user", "ai": "assistant", "developer": "system"}
-"""LangChain's and OpenAI's newer names for the roles."""
-KNOWN_ROLES = ("system", "user", "assistant", "tool", "function")
+ROLES = {"human": "user", "ai": "assistant"}
+"""LangChain's names for the roles."""
+KNOWN_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
+SYSTEM_ROLES = ("system", "developer")
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Reconcile:
         alignment = align(window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue")
         if not alignment.holes:
             return alignment
-        system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] == "system")
+        system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] in SYSTEM_ROLES)
         absent = await self.transcript.messages(key, alignment.holes)
         moved = {m.id for m in absent if m.text.strip() and m.text.strip() in system}
         return with_moved(alignment, moved) if moved else alignment

@@ -28,6 +28,7 @@ class Shape:
 
 SHAPES: dict[type[Exception], Shape] = {
     errors.PromptTooLong: Shape(400, "invalid_request_error", "context_length_exceeded"),
+    errors.RequestTooLarge: Shape(413, "invalid_request_error", "request_too_large"),
     errors.BadRequest: Shape(400, "invalid_request_error", "bad_request"),
     errors.NotFound: Shape(404, "invalid_request_error", "not_found"),
     errors.ProviderBusy: Shape(429, "rate_limit_error", "rate_limit_exceeded"),

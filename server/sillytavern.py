@@ -21,6 +21,7 @@ What the body alone cannot tell (a tag with `kind` settles each):
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,6 +60,10 @@ class Markers:
 
 DEFAULT = Markers()
 
+NAMES = 200
+"""Speaker names taken from a request at most: every message is compared with each."""
+LONGEST_NAME = 100
+"""Characters above which something is no speaker's name."""
 EXAMPLE_NAMES = ("example_user", "example_assistant")
 _NOT_NAMES = frozenset({*EXAMPLE_NAMES, "system"})
 _KINDS: dict[str, Kind] = {
@@ -80,7 +85,7 @@ _MAIN = re.compile(
 _SENTENCE_END = re.compile(r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)[.!?](?=\s|$)")
 _IMPERSONATED = re.compile(r"from the point of view of (?P<user>[^\n]{1,100}?)[,.]")
 _NOT_WRITTEN_AS = re.compile(r"Don['\u2019]t write as (?P<char>[^\n]{1,100}?) or system")
-_PREFIX = re.compile(r"(?P<name>[^\s:*\"\[{<(][^\n:*\"]{0,39}): ")
+_PREFIX = re.compile(r"\A(?P<name>[^\s:*\"\[{<(][^\n:*\"]{0,39}): ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +132,8 @@ def interpret(
     character, user_name = tag.character or character, tag.user_name or user_name
     if not character:
         character = find_card(messages, "", user_name).name
-    names = _distinct([character, user_name, *tag.members, *members])
+    named = _distinct([character, user_name, *tag.members, *members])
+    names = [name for name in named if len(name) <= LONGEST_NAME][:NAMES]
     others = frozenset(names) - {character}
     kind, tagged = _read_kind(body, headers, messages, tag, markers, others)
     return Interpretation(kind, tag.chat_id, _word(body.get("user")), character, user_name, names, tagged)
@@ -351,8 +357,8 @@ def _prefixes(messages: Sequence[ChatMessage], role: str) -> list[str]:
 
 
 def _recurring_prefixes(messages: Sequence[ChatMessage]) -> list[str]:
-    prefixes = _prefixes(messages, "assistant")
-    return _distinct(name for name in prefixes if prefixes.count(name) > 1)
+    times = Counter(_prefixes(messages, "assistant"))
+    return _distinct(name for name in times if times[name] > 1)
 
 
 def _prefix_of_all(messages: Sequence[ChatMessage], role: str) -> list[str]:

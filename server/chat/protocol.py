@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, ValidationError, field_validator
 
 from graph.errors import BadRequest
 from graph.state import ChatMessage
@@ -44,7 +44,7 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="allow")
     messages: list[_Message] = Field(min_length=1)
     model: str | None = None
-    stream: bool | None = None
+    stream: StrictBool | None = None
     stream_options: _StreamOptions | None = None
     n: int | None = Field(None, ge=1, le=8)
     max_tokens: int | None = Field(None, ge=1)
@@ -71,7 +71,6 @@ def parse(raw: bytes) -> ChatRequest:
         checked = _Body.model_validate(body)
     except ValidationError as error:
         raise as_bad_request(error) from None
-    body["messages"] = [_as_system(message) for message in body["messages"]]
     options = checked.stream_options
     return ChatRequest(
         body=body,
@@ -106,10 +105,6 @@ def _without_surrogates(value: Any) -> Any:  # Any: JSON
     if isinstance(value, dict):
         return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
     return value
-
-
-def _as_system(message: ChatMessage) -> ChatMessage:
-    return message | {"role": "system"} if message["role"] == "developer" else message
 
 
 def finish(reason: str) -> str:

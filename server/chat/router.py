@@ -20,6 +20,7 @@ from memory import sessions
 from memory.align import incoming
 from models.chat import ChatModel
 from server import errors
+from server.chat.body import read_body
 from server.chat.protocol import ChatRequest, Envelope, parse
 from server.chat.serving import Run, Turns
 from server.chat.streaming import Chunks, Failed, remaining, whole
@@ -73,7 +74,7 @@ def _model(chat: ChatModel, name: str) -> dict[str, Any]:
 
 
 async def _answer(request: Request, resources: Resources, turns: Turns, chat_id: str) -> Response:
-    asked = parse(await request.body())
+    asked = parse(await read_body(request, resources.settings.max_body_mb))
     meant = interpret(asked.body, request.headers, chat_id)
     turn = _turn(asked, meant)
     run, task = turns.start(turn, _session_request(turn, meant.user), streamed=asked.stream)

@@ -117,6 +117,8 @@ def talk(conversation: Conversation, character: str, user_name: str) -> None:
         elif line == "/retry":
             if conversation.take_back():
                 say(conversation, character)
+        elif line.startswith("/"):
+            console.print(f"There is no command {line.split()[0]}; /help lists them.\n", markup=False)
         elif line:
             conversation.window.append({"role": "user", "content": line})
             say(conversation, character)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from graph.checkpoints import forget
 from graph.errors import NotFound
@@ -42,9 +42,11 @@ async def list_sessions(
 
 @router.get("/{session_id:path}/messages")
 async def messages(
-    session_id: str, resources: OurResources, limit: Limit = 100, offset: Offset = 0
-) -> MessageList:
-    """The chat as it stands now, oldest message first."""
+    session_id: str, request: Request, resources: OurResources, limit: Limit = 100, offset: Offset = 0
+) -> MessageList | SessionObject:
+    """The chat as it stands now, oldest message first; a `/messages` written as %2F belongs to the id."""
+    if request.scope["raw_path"].lower().endswith(b"%2fmessages"):
+        return session_object(await _session(resources, f"{session_id}/messages"))
     session = await _session(resources, session_id)
     ids = session.path.slice(offset, offset + limit)
     found = await resources.transcript.messages(session.key, ids)
@@ -79,7 +81,9 @@ async def _session(resources: Resources, session_id: str) -> Session:
 
 
 async def _find(resources: Resources, name: str) -> Session | None:
-    """A session by its id, else by its chat's id."""
+    """A session by its id, else by its chat's id; nothing has an empty one."""
+    if not name:
+        return None
     found = await resources.transcript.session(OWNER, name)
     if found is None and (session_id := await resources.catalog.of_chat(OWNER, name)):
         found = await resources.transcript.session(OWNER, session_id)

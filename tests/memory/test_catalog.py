@@ -153,6 +153,11 @@ async def test_a_chat_id_names_the_session_that_goes_on(front_end, catalog):
     assert await catalog.of_chat("other", "chat") is None
 
 
+async def test_the_empty_chat_id_names_no_session(front_end, catalog):
+    await front_end.send("u:hi", reply="a:r")
+    assert await catalog.of_chat("local", "") is None
+
+
 async def test_a_person_is_found_with_their_character_only(front_end, catalog):
     sent = await front_end.send("u:hi", reply="a:r", user="ann", character="Mira")
     assert await catalog.of_person("local", "ann", "Mira") == sent.session_id

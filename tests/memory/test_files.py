@@ -138,6 +138,20 @@ def test_a_folder_nobody_opened_has_no_holder(tmp_path):
     assert holder(tmp_path / "none") is None
 
 
+@pytest.mark.parametrize("look", [holder, FolderLock])
+@pytest.mark.parametrize("place", ["file", "file/below", "x" * 300])
+def test_a_folder_that_cannot_be_used_names_the_setting(tmp_path, look, place):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataFolderError, match="DB_PATH"):
+        look(tmp_path / place)
+
+
+def test_a_lock_that_cannot_be_opened_names_the_setting(tmp_path):
+    (tmp_path / ".lock").mkdir()
+    with pytest.raises(DataFolderError, match="DB_PATH"):
+        FolderLock(tmp_path)
+
+
 def test_a_released_folder_can_be_held_again(tmp_path):
     first = FolderLock(tmp_path)
     with pytest.raises(DataFolderBusy):

@@ -283,10 +283,12 @@ async def test_deleted_exact_vectors_leave_no_trace_in_the_file(tmp_path: FilePa
 async def test_a_chroma_server_that_does_not_answer_stops_the_start(tmp_path: FilePath) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+        url = f"http://user:hidden@127.0.0.1:{closed.getsockname()[1]}"
         configured = load_settings(vector_store="chroma", chroma_url=url)
-        with pytest.raises(SettingsError, match=r"CHROMA_URL: no Chroma server answers at .*chroma run"):
+        said = r"CHROMA_URL: no Chroma server answers at .*chroma run"
+        with pytest.raises(SettingsError, match=said) as error:
             await open_vectors(configured, tmp_path, WEIGHTS, DIMENSION)
+    assert "hidden" not in str(error.value)
 
 
 async def test_a_folder_that_chroma_cannot_open_stops_the_start(tmp_path: FilePath) -> None:

@@ -1,7 +1,10 @@
 """LLM=PROVIDER:NAME for the providers of init_chat_model."""
 
+import shlex
+import sys
 from collections.abc import AsyncIterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +18,8 @@ from tests.fakes.chats import HELLO, opened, read, text
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Behaviour, Call, Count, Fail, Finish, Hang, Say, says
 
+ROOT = Path(__file__).parents[2]
+
 
 @pytest.mark.parametrize("provider", ["anthropic", "ollama"])
 async def test_a_missing_extra_stops_the_start_with_the_pip_command(provider: str) -> None:
@@ -23,7 +28,9 @@ async def test_a_missing_extra_stops_the_start_with_the_pip_command(provider: st
     with pytest.raises(SettingsError) as raised:
         async with opened(llm=f"{provider}:some-model"):
             pass
-    assert f"pip install 'emotional-rag[{provider}]'" in str(raised.value)
+    command = shlex.split(str(raised.value).split("needs a package: ")[1])
+    assert command == [sys.executable, "-m", "pip", "install", "-e", f"{ROOT}[{provider}]"]
+    assert f"\n{provider} = [" in (ROOT / "pyproject.toml").read_text()
 
 
 async def test_another_missing_package_is_named_too() -> None:
@@ -73,7 +80,7 @@ def neutral(fake: FakeOpenAI, **upstream: Any) -> ChatModel:
 async def test_roles_alternate_and_no_system_text_is_lost(fake: FakeOpenAI) -> None:
     messages = [
         {"role": "system", "content": "Card"},
-        {"role": "system", "content": "[Start a new Chat]"},
+        {"role": "developer", "content": "[Start a new Chat]"},
         {"role": "assistant", "content": "Greeting"},
         {"role": "user", "content": "Hello"},
         {"role": "system", "content": "note"},

@@ -36,6 +36,15 @@ async def test_a_prompt_over_the_window_is_an_overflow(chat: ChatModel) -> None:
         await read(chat, [{"role": "user", "content": "sea " * 600}])
 
 
+async def test_a_developer_message_is_a_system_message_to_it(chat: ChatModel) -> None:
+    answers = []
+    for role in ("system", "developer"):
+        prompt = [{"role": role, "content": "You are a pirate."}, *HELLO]
+        answers.append(await read(chat, prompt, sampling={"max_tokens": 8, "seed": 1, "temperature": 0}))
+    assert text(answers[0]) == text(answers[1])
+    assert answers[0][-1].usage == answers[1][-1].usage
+
+
 async def test_its_counter_counts_what_the_model_reads(chat: ChatModel) -> None:
     counter = await open_counter(load_settings(), chat)
     texts = ["", "Hello there", "Hello there" * 20, "a <|im_end|> b", "\U0001f30a"]

@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 
-from graph.errors import (
-    ProviderRefused,
-)
+from graph.errors import ProviderRefused, SettingsError
 from models.chat import Delta, Usage
 from tests.fakes.chats import HELLO, opened, read, text
 from tests.fakes.gemini_server import FakeGemini
@@ -73,10 +71,17 @@ async def test_llm_may_name_gemini(fake: FakeGemini, llm: str) -> None:
     assert "/models/gemini-3-pro:streamGenerateContent" in fake.calls[0].path
 
 
+@pytest.mark.parametrize("llm", ["gemini:gemini-3-pro", "google_genai:gemini-3-pro"])
+async def test_a_missing_key_stops_the_start_in_the_words_of_the_setting(llm: str) -> None:
+    with pytest.raises(SettingsError, match=f"LLM={llm} needs GEMINI_API_KEY"):
+        async with opened(llm=llm):
+            pass
+
+
 async def test_every_system_text_arrives_byte_for_byte(fake: FakeGemini) -> None:
     messages = [
         {"role": "system", "content": "  Main prompt\n\n"},
-        {"role": "system", "content": "Card \u2028 \U0001f30a"},
+        {"role": "developer", "content": "Card \u2028 \U0001f30a"},
         {"role": "system", "content": "Hi there", "name": "example_user"},
         {"role": "assistant", "content": "Greeting"},
         {"role": "user", "content": "Hello"},

@@ -1,6 +1,7 @@
 """LLM=openai when the server fails: what the user is told, and what is tried again."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -183,6 +184,19 @@ async def test_a_refused_connection_names_the_address() -> None:
     async with opened(llm="openai:stub-model", openai_base_url=address, provider_retries=1) as chat:
         with pytest.raises(ProviderUnavailable, match=address.split("/")[2]):
             await read(chat)
+
+
+async def test_the_password_in_the_address_is_never_shown(
+    fake: FakeOpenAI, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.script(Fail(401, {"error": {"message": "user:hidden is unknown"}}))
+    with caplog.at_level(logging.INFO, "models"):
+        address = fake.url.replace("//", "//user:hidden@")
+        async with opened(llm="openai:stub-model", openai_base_url=address) as chat:
+            with pytest.raises(ProviderDenied) as denied:
+                await read(chat)
+    assert fake.calls[0].headers["authorization"].startswith("Basic ")
+    assert "hidden" not in str(denied.value) + caplog.text
 
 
 async def test_openai_itself_needs_a_key() -> None:

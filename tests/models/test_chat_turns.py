@@ -108,7 +108,7 @@ contents = st.text(max_size=8) | st.lists(
 prompts = st.lists(
     st.builds(
         lambda role, content: {"role": role, "content": content},
-        st.sampled_from(["system", "user", "assistant"]),
+        st.sampled_from(["system", "developer", "user", "assistant"]),
         contents,
     ),
     max_size=8,
@@ -122,7 +122,7 @@ def test_every_text_is_kept_in_order_and_roles_alternate(prompt: list[Message]) 
     assert json.dumps(prompt) == before
 
     roles = [turn["role"] for turn in turns]
-    assert "system" not in roles[1:]
+    assert "system" not in roles[1:] and "developer" not in roles
     spoken = [role for role in roles if role != "system"]
     assert all(first != second for first, second in pairwise(spoken))
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from graph.errors import SettingsError
 from graph.settings import load_settings
-from models.emotion import LABELS, Emotion, Label, importance, open_emotion
+from models.emotion import END, LABELS, Emotion, Label, importance, open_emotion
 from models.emotion_keywords import emotion_of
 from models.emotion_lexicon import SIGNS, WORDS
 
@@ -108,6 +108,22 @@ def test_importance_is_always_between_0_and_1(text: str, label: Label, confidenc
 )
 def test_importance_follows_the_formula(text: str, emotion: Emotion, expected: float) -> None:
     assert importance(text, emotion) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("place", ["{0}{1}", "{1}{0}", "{1}{0}{1}"], ids=["head", "tail", "middle"])
+def test_a_long_message_is_read_at_its_head_and_tail_only(place: str) -> None:
+    text = place.format(" I am so happy! ", "The train leaves at nine. " * END)
+    read = not place.startswith("{1}{0}{1}")
+    assert emotion_of(text).label == ("joy" if read else "neutral")
+    assert importance(text, Emotion("neutral", 1.0)) == pytest.approx(0.75 if read else 0.65)
+
+
+def test_a_message_of_8000_characters_is_read_whole() -> None:
+    padding = "." * (END - 10)
+    text = f"{padding} I am happy? {padding}"
+    assert 2 * END - 10 < len(text) <= 2 * END
+    assert emotion_of(text).label == "joy"
+    assert importance(text, Emotion("neutral", 1.0)) == pytest.approx(0.8)
 
 
 async def test_the_detector_named_by_the_settings_is_opened() -> None:

@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext
 from graph.state import ChatMessage, TurnState
 from memory.transcript import Card, Transcript, TreeKey
-from nodes.persona import FoundCard, Persona, find_card
+from nodes.persona import LINES, FoundCard, Persona, find_card
 
 MAIN = "Write Ysolde's next reply in a fictional chat between Ysolde and Bram."
 USER = "Bram is a beekeeper from the valley. He has a wooden leg."
@@ -203,6 +203,25 @@ def test_a_card_that_names_nobody_is_all_nameless_text() -> None:
 def test_content_in_parts_is_read() -> None:
     parts: list[dict[str, Any]] = [{"type": "text", "text": PROSE}]
     assert find_card([{"role": "system", "content": parts}, *CHAT], "Ysolde", "").text == PROSE
+
+
+def test_a_merged_card_of_very_many_lines_is_kept_whole() -> None:
+    card = PROSE + "\n" + "\n".join(f"She owns lantern {i}." for i in range(2 * LINES))
+    assert find_card([*system(f"{MAIN}\n\n{USER}\n\n{card}"), *CHAT[2:]], "Ysolde", "Bram").text == card
+
+
+@pytest.mark.parametrize(
+    ("lore", "dropped"),
+    [
+        ("The   old\tguild  is run by seven masters.", True),
+        ("Karst  Harbour   was built in 1702.", True),
+        ("the guild house of the seven masters of glass stands by the river.", True),
+        ("Thebes, as ever, is.", False),
+    ],
+)
+def test_lore_between_persona_and_description_is_told_by_its_first_verb(lore: str, dropped: bool) -> None:
+    found = find(MAIN, USER, lore, TRAITS, user="Bram", character="Ysolde")
+    assert (lore not in found.text) == dropped
 
 
 class KnownCards:

@@ -69,10 +69,29 @@ async def test_content_may_be_parts_and_parts_reach_the_provider(live: Live, fak
     assert (await stored(live, "c1"))[0] == ("user", "What is this?")
 
 
-async def test_developer_messages_are_system_messages(live: Live, fake: FakeOpenAI) -> None:
-    messages = [{"role": "developer", "content": "You are Mira."}, *said("Hello")]
-    await live.http.post("/v1/chat/completions", json={"messages": messages}, headers={"X-Chat-Id": "c1"})
-    assert fake.calls[0].body["messages"][0] == {"role": "system", "content": "You are Mira."}
+@pytest.mark.parametrize("kind", ["normal", "quiet", "raw"])
+async def test_a_developer_message_reaches_the_provider_as_it_came(
+    live: Live, fake: FakeOpenAI, kind: str
+) -> None:
+    card = {"role": "developer", "content": "You are Mira, a lighthouse keeper."}
+    request = {"messages": [card, *said("Hello")], "metadata": {"chat_id": "c1", "kind": kind}}
+    assert (await live.http.post("/v1/chat/completions", json=request)).status_code == 200
+    assert fake.calls[0].body["messages"][0] == card
+
+
+async def test_a_message_that_moved_into_a_developer_message_stays_in_the_chat(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    texts = ["Hello", "Hi.", "The key is under the blue stone.", "Noted.", "Where is it?", "There."]
+    for count in (1, 3, 5):
+        fake.script([Say(texts[count]), Finish(), Count()])
+        request = {"messages": said(*texts[:count]), "metadata": {"chat_id": "c1"}}
+        assert (await live.http.post("/v1/chat/completions", json=request)).status_code == 200
+    chat = said(*texts, "Thanks")
+    note = {"role": "developer", "content": f"Remember: {chat.pop(2)['content']}"}
+    request = {"messages": [note, *chat], "metadata": {"chat_id": "c1"}}
+    assert (await live.http.post("/v1/chat/completions", json=request)).status_code == 200
+    assert [text for _, text in await stored(live, "c1")][:7] == [*texts, "Thanks"]
 
 
 async def test_fields_we_do_not_know_reach_the_provider_and_metadata_is_ours(

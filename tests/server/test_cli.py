@@ -97,6 +97,9 @@ async def test_version_and_help_come_without_loading_anything(capsys: pytest.Cap
         ("PORT", "99999", ("PORT", "65535")),
         ("VECTOR_STORE", "faiss", ("VECTOR_STORE", "exact", "chroma")),
         ("RAG_TOKEN_PERCENT", "26", ("RAG_TOKEN_PERCENT", "100")),
+        ("DB_PATH", __file__, ("DB_PATH", __file__)),
+        ("DB_PATH", f"{__file__}/below", ("DB_PATH", __file__)),
+        ("OPENAI_BASE_URL", "http://user:se/cret@host", ("OPENAI_BASE_URL", "***@host")),
         pytest.param("LLM", "anthropic:claude", ("anthropic", "pip install"), marks=WITHOUT_ANTHROPIC),
     ],
 )
@@ -198,6 +201,14 @@ async def test_chat_talks_to_the_running_server_as_a_front_end_does(
     ]
     prompt = [message["content"] for message in fake.calls[2].body["messages"]]
     assert any("Mira keeps a lighthouse." in text for text in prompt) and "Be brief." in prompt[-1]
+
+
+async def test_a_command_that_there_is_not_is_not_said_to_the_character(
+    cli: Cli, live: Live, fake: FakeOpenAI
+) -> None:
+    code, out, _ = await cli("chat", "--session", "c1", stdin="/nope [b]x[/]\n/quit\n")
+    assert code == 0 and "no command /nope" in out and "/help" in out
+    assert not fake.calls and await stored(live, "c1") == []
 
 
 async def test_chat_takes_a_session_up_again(cli: Cli, live: Live, card: str) -> None:

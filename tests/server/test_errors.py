@@ -40,6 +40,8 @@ def error_of(response: httpx.Response) -> dict[str, Any]:
         ({"messages": HELLO, "n": 9}, "n"),
         ({"messages": HELLO, "max_tokens": 0}, "max_tokens"),
         ({"messages": HELLO, "max_completion_tokens": -1}, "max_completion_tokens"),
+        ({"messages": HELLO, "stream": "yes"}, "stream"),
+        ({"messages": HELLO, "stream": 1}, "stream"),
         ({"messages": HELLO, "stream_options": "yes"}, "stream_options"),
     ],
 )

@@ -115,12 +115,30 @@ async def test_any_id_is_a_chat_of_its_own_inside_the_data_folder(live: Live, na
     await turn(live, name, f"Hello from {name}")
     await turn(live, "plain", "Hello")
     at = f"/v1/sessions/{quote(name.strip(), safe='')}"
-    if name != "a/b/messages":
-        assert (await live.http.get(at)).json()["chat_id"] == name.strip()
+    assert (await live.http.get(at)).json()["chat_id"] == name.strip()
     assert len(await stored(live, quote(name.strip(), safe=""))) == 2
     assert set(folder.parent.iterdir()) == outside
     assert (await live.http.delete(at)).status_code == 200
     assert len(await stored(live, "plain")) == 2
+
+
+async def test_a_chat_and_one_with_messages_behind_its_id_are_told_apart(live: Live) -> None:
+    await turn(live, "foo/messages", "One")
+    assert (await live.http.get("/v1/sessions/foo/messages")).status_code == 404
+    await turn(live, "foo", "Two")
+    assert (await live.http.get("/v1/sessions/foo%2Fmessages")).json()["chat_id"] == "foo/messages"
+    assert (await stored(live, "foo"))[0] == ("user", "Two")
+    assert (await stored(live, "foo%2Fmessages"))[0] == ("user", "One")
+
+
+@pytest.mark.parametrize("path", ["/v1/sessions/", "/v1/sessions//messages"])
+async def test_an_empty_name_is_no_session(live: Live, path: str) -> None:
+    request = {"messages": said("I have no chat id."), "metadata": {"kind": "normal"}}
+    turn = await live.http.post("/v1/chat/completions", json=request)
+    for method in ("GET", "DELETE"):
+        answer = await live.http.request(method, path)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (404, "not_found")
+    assert len(await stored(live, turn.headers["x-session-id"])) == 2
 
 
 async def test_an_id_with_any_letters_fits_into_the_headers(live: Live) -> None:
