@@ -39,7 +39,7 @@ async def latest(saver: AsyncSqliteSaver, thread_id: str) -> str | None:
 
 
 async def forget_after(saver: AsyncSqliteSaver, thread_id: str, checkpoint_id: str | None) -> None:
-    """Delete a thread's checkpoints newer than `checkpoint_id` (None: all) and their writes, in the WAL too."""
+    """Delete a thread's checkpoints newer than `checkpoint_id` (None: all), in the WAL too."""
     after = checkpoint_id or ""
     async with saver.lock:
         for table, comparison in (("checkpoints", ">"), ("writes", ">=")):

@@ -69,8 +69,8 @@ async def test_langgraph_dev_runs_streams_and_shows_the_state(tmp_path: Path) ->
     async with (
         FakeOpenAI() as provider,
         langgraph_dev(tmp_path, LLM="openai:stub-model", OPENAI_BASE_URL=provider.url) as (url, log),
+        get_client(url=url) as client,
     ):
-        client = get_client(url=url)
         thread = await client.threads.create()
         for i in range(9):
             await client.runs.wait(thread["thread_id"], "emotional_rag", input=plain(f"Line {i}."))
@@ -91,8 +91,7 @@ async def test_langgraph_dev_runs_streams_and_shows_the_state(tmp_path: Path) ->
 
 @pytest.mark.timeout(300)
 async def test_langgraph_dev_starts_with_no_key_and_answers_with_the_embedded_model(tmp_path: Path) -> None:
-    async with langgraph_dev(tmp_path) as (url, _):
-        client = get_client(url=url)
+    async with langgraph_dev(tmp_path) as (url, _), get_client(url=url) as client:
         thread = await client.threads.create()
         values = await client.runs.wait(thread["thread_id"], "emotional_rag", input=plain("Say hello."))
     assert values["replies"][0]["text"].strip()  # type: ignore[index,call-overload]
