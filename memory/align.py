@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
@@ -17,7 +17,7 @@ from memory.path import Path, PathBuilder, Ranges, encode
 from memory.reuse import stored_again
 from memory.transcript import TreeView
 
-__all__ = ["Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
+__all__ = ["Aligner", "Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
 
 Change = Literal["new", "append", "retry", "edit", "fork"]
 
@@ -46,6 +46,14 @@ class Alignment:
     """What the change would be if the holes were shown."""
     hole_after: list[int]
     """For each hole the row after which it stood."""
+
+
+class Aligner(Protocol):
+    """`align`, as those who need it take it."""
+
+    def __call__(
+        self, window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+    ) -> Alignment: ...
 
 
 def align(
@@ -208,11 +216,11 @@ def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignm
 
 
 def _lone(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
-    """A user message without history: the same again while alone or unanswered, otherwise one more."""
+    """A user message without history: the same again while the only one or unanswered, otherwise one more."""
     said = window[0]
     same = len(path) - 1
-    if len(path) == 2 and tree.role(path[-1]) == "assistant":
-        same = 0
+    if same and tree.role(path[same]) == "assistant" and not _users(path.slice(same - 3, same - 1), tree):
+        same -= 1
     if tree.fingerprint(path[same]) == said.fingerprint:
         kept = path.between(0, same + 1)
         return Alignment("retry", kept, [path[same]], 1, 1, path.slice(same + 1), 0, [], same, "retry", [])

@@ -9,7 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from memory.align import Alignment, Incoming, align
+from memory.align import Aligner, Alignment, Incoming, align
 from memory.files import safe_name
 from memory.locks import KeyedLocks
 from memory.path import Path
@@ -19,8 +19,8 @@ from memory.tree_shape import NO_TREE
 LINES_A_TREE = 4
 """Sessions of one tree that are aligned; the others hold fewer of the window's newest messages."""
 NEWEST_ROWS = 12
-TELLING_USERS = 3
-"""So many user messages in common tell that a window is of a session whose beginning it does not show."""
+TELLING = 3
+"""So many messages in common, each said once in its tree, tell whose a window is that begins later."""
 
 
 SHARED_BY_A_FORK = 3
@@ -65,9 +65,10 @@ class Finder(Protocol):
 class Sessions:
     """Finds sessions and serialises their turns; one a process."""
 
-    def __init__(self, transcript: Transcript, finder: Finder) -> None:
+    def __init__(self, transcript: Transcript, finder: Finder, aligner: Aligner = align) -> None:
         self._transcript = transcript
         self._finder = finder
+        self._align = aligner
         self._locks = KeyedLocks()
 
     @asynccontextmanager
@@ -150,7 +151,7 @@ class Sessions:
     async def _on(self, session: Session, request: Request) -> Assignment:
         """A session known by an id."""
         tree = await self._transcript.tree(session.key)
-        alignment = align(request.window, session.path, tree, pinned=True, continues=request.continues)
+        alignment = self._align(request.window, session.path, tree, pinned=True, continues=request.continues)
         return Assignment(session.key, session.session_id, session, alignment)
 
     @staticmethod
@@ -165,9 +166,9 @@ class Sessions:
         for key in await self._finder.holding(request.owner, [row.fingerprint for row in window]):
             tree = await self._transcript.tree(key)
             for session in _likeliest(await self._transcript.lines(key), window, tree):
-                alignment = align(window, session.path, tree, pinned=False, continues=request.continues)
+                alignment = self._align(window, session.path, tree, pinned=False, continues=request.continues)
                 anothers = bool(request.chat_id and session.chat_id)
-                candidate = _Candidate(session, alignment, anothers or alignment.change == "fork")
+                candidate = _Candidate(session, tree, alignment, anothers or alignment.change == "fork")
                 if candidate.tells(window) and (best is None or candidate.rank(window) > best.rank(window)):
                     best = candidate
             if best is not None and best.is_plain(len(window)):
@@ -177,6 +178,7 @@ class Sessions:
 
 class _Candidate(NamedTuple):
     session: Session
+    tree: TreeView
     alignment: Alignment
     is_fork: bool
     """Its line stays as it is: what comes is a new session of its tree."""
@@ -191,7 +193,7 @@ class _Candidate(NamedTuple):
     def tells(self, window: Sequence[Incoming]) -> bool:
         """Whether the window belongs to this session, or to one that shares its tree."""
         shares = not self.is_fork or self.alignment.matched >= SHARED_BY_A_FORK
-        return shares and _identifies(self.alignment, window)
+        return shares and _identifies(self.alignment, window, self.tree)
 
     def is_plain(self, rows: int) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
@@ -204,12 +206,12 @@ def new_id() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
 
 
-def _identifies(alignment: Alignment, window: Sequence[Incoming]) -> bool:
+def _identifies(alignment: Alignment, window: Sequence[Incoming], tree: TreeView) -> bool:
     """Whether a window without an id belongs to the session it was aligned with.
 
     A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
     the session's beginning, chance matches must not lend a stranger's: it has to end where the session does,
-    or to have several of the user's messages in common.
+    or to have several messages in common that are not said all the time.
     """
     if not alignment.matched_users:
         return False
@@ -219,7 +221,10 @@ def _identifies(alignment: Alignment, window: Sequence[Incoming]) -> bool:
         return True
     users = sum(row.role == "user" for row in window)
     goes_on = alignment.apart_from_holes in ("append", "retry")
-    return alignment.matched_users * 2 >= users - 1 and (goes_on or alignment.matched_users >= TELLING_USERS)
+    if alignment.matched_users * 2 < users - 1:
+        return False
+    known = zip(window, alignment.rows, strict=True)
+    return goes_on or sum(i is not None and len(tree.ids_of(r.fingerprint)) == 1 for r, i in known) >= TELLING
 
 
 def _likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:

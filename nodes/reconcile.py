@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext, session_of_thread
 from graph.errors import BadRequest
 from graph.state import ChatMessage, Turn, TurnState
-from memory.align import Alignment, Incoming, align, incoming, with_moved
+from memory.align import Aligner, Alignment, Incoming, align, incoming, with_moved
 from memory.files import safe_name
 from memory.incoming import text_of
 from memory.path import Path
@@ -28,6 +28,7 @@ class Reconcile:
     """Sets every field of the state anew: no node sees a value that an earlier turn left."""
 
     transcript: Transcript
+    align: Aligner = align
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         owner = (runtime.context or TurnContext()).owner
@@ -68,7 +69,9 @@ class Reconcile:
     ) -> Alignment:
         tree = await self.transcript.tree(key)
         path = session.path if session else Path([])
-        alignment = align(window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue")
+        alignment = self.align(
+            window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue"
+        )
         if not alignment.holes:
             return alignment
         system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] == "system")
