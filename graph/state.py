@@ -98,7 +98,8 @@ class TurnState(Turn):
     history_from: int = 0
     """Position on the path where the prompt's history begins; what stands before it may be recalled."""
     candidates: list[dict[str, Any]] = field(default_factory=list)
-    """kind (message, card), ref, score, similarity, emotion, importance."""
+    """kind (message, card), ref, score, similarity, emotion, importance; tree_id and session_id where it
+    comes from another chat."""
     memories: list[dict[str, Any]] = field(default_factory=list)
     """The candidates that may enter the prompt, best first, with text, speaker, role and created_at."""
     # budget

@@ -53,6 +53,8 @@ CATALOG_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS sessions_chat ON sessions(owner, chat_id, left_behind, updated_at)",
     """CREATE INDEX IF NOT EXISTS sessions_person
         ON sessions(owner, chat_id, user_name, character, left_behind, updated_at)""",
+    """CREATE INDEX IF NOT EXISTS sessions_character
+        ON sessions(owner, character, left_behind, updated_at)""",
     """CREATE TABLE IF NOT EXISTS pairs(
         pair INTEGER NOT NULL, seen INTEGER NOT NULL, tree INTEGER NOT NULL,
         PRIMARY KEY(pair, seen, tree)) WITHOUT ROWID""",

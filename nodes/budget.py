@@ -17,7 +17,8 @@ from memory.transcript import Summary, Transcript, TreeKey
 from nodes.history import Measured, Ruler, as_chat, first_shown, newest_index
 from nodes.layout import MESSAGE_OVERHEAD
 
-MEMORY_HEADING = "[What {name} remembers from earlier in this chat; use it where it fits, do not quote it.]"
+MEMORY_HEADING = "[What {name} remembers from earlier {where}; use it where it fits, do not quote it.]"
+HERE, ELSEWHERE = "in this chat", "in this chat and in other chats"
 SUMMARY_SHARE = 0.5
 """The share of the memory budget that summaries may take."""
 
@@ -57,7 +58,9 @@ class Budget:
         return [(as_chat(m, named=named), "history") for m in await self.transcript.messages(key, ids)]
 
     async def _memory_block(self, key: TreeKey, state: TurnState, room: int) -> str:
-        heading = MEMORY_HEADING.format(name=state.card.get("name") or state.character or "the character")
+        name = state.card.get("name") or state.character or "the character"
+        where = ELSEWHERE if any(is_from_another_chat(m) for m in state.memories) else HERE
+        heading = MEMORY_HEADING.format(name=name, where=where)
         room -= (await self.ruler.texts([heading]))[0] + MESSAGE_OVERHEAD
         summaries = await self._summaries(key, state, int(room * SUMMARY_SHARE))
         room -= sum(cost for _, _, cost in summaries)
@@ -159,7 +162,7 @@ def _memory_place(entries: Sequence[tuple[ChatMessage, str]], state: TurnState) 
 
 
 def memory_line(memory: dict[str, Any], state: TurnState) -> str:
-    """One memory as the prompt shows it: who said it and when (UTC date of storing)."""
+    """One memory as the prompt shows it: who said it and when (UTC date of storing), and where if not here."""
     if memory["kind"] == "card":
         return f"- About {state.card.get('name') or state.character or 'the character'}: {memory['text']}"
     speaker = memory["speaker"] or (
@@ -167,10 +170,18 @@ def memory_line(memory: dict[str, Any], state: TurnState) -> str:
     )
     when = datetime.fromtimestamp(memory["created_at"], UTC).date().isoformat()
     text = memory["text"].strip().removeprefix(f"{speaker}:").strip()
-    return f"- {speaker} ({when}): {text}"
+    where = ", from another chat" if is_from_another_chat(memory) else ""
+    return f"- {speaker} ({when}{where}): {text}"
+
+
+def is_from_another_chat(memory: dict[str, Any]) -> bool:
+    return bool(memory.get("session_id"))
 
 
 def _memory_at(path: Path, memory: dict[str, Any]) -> int:
+    """What other chats hold comes first, then the card, then this chat in its order."""
+    if is_from_another_chat(memory):
+        return -2
     return (path.position(memory["ref"]) or 0) if memory["kind"] == "message" else -1
 
 
