@@ -82,9 +82,7 @@ def lay_bulk(write: BulkWrite, shape: TreeShape, next_id: int) -> LaidBulk:
 
 def _children(shape: TreeShape, parent: int | None, role: str, fingerprint: int) -> list[int]:
     """Stored messages that say the same after the same, in order of storing."""
-    return [
-        i for i in shape.ids_of(fingerprint) if shape.parent(i) == parent and shape.role(i) == role
-    ]
+    return [i for i in shape.ids_of(fingerprint) if shape.parent(i) == parent and shape.role(i) == role]
 
 
 def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | None) -> Session | None:
@@ -154,9 +152,7 @@ def _has_card(connection: sqlite3.Connection, card: Card) -> bool:
     return row.fetchone() is not None
 
 
-def _add_summaries(
-    connection: sqlite3.Connection, summaries: Iterable[BulkSummary], laid: LaidBulk
-) -> None:
+def _add_summaries(connection: sqlite3.Connection, summaries: Iterable[BulkSummary], laid: LaidBulk) -> None:
     known = {(s.text, json.dumps(s.over)) for s in tree_summaries.load(connection)}
     for summary in summaries:
         over = laid.path(summary.over).ranges
