@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
 from memory.path import Path, PathBuilder, Ranges, encode
+from memory.places import place_before
 from memory.reuse import stored_again
 from memory.transcript import TreeView
 
@@ -147,8 +148,7 @@ def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches
     first = found[0]
     head = first.position
     for row in reversed(range(first.row)):
-        if head and tree.role(path[head - 1]) == window[row].role:
-            head -= 1
+        head = place_before(window[row], head, path, tree)
     gaps = _Gaps(head, path.slice(head, first.position), [], first.row > 0)
     for before, after in pairwise(found):
         absent = path.slice(before.position + 1, after.position)

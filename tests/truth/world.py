@@ -13,7 +13,7 @@ What DESIGN leaves open is settled here as follows.
   message or two, the same was said by the same in the same order.
 - What post-processing glued to a message may stand in memory only while the message is marked unsettled.
 - Two chats that show exactly the same are one to memory until they differ, unless ids tell them apart.
-- Without an id a window that does not reach back to the chat's beginning has to show something of the chat: one of
+- Without an id (or with one that nobody sent before) a window that does not reach back to the chat's beginning has to show something of the chat: one of
   the user's messages that nobody else says, where it just goes on from what was shown; otherwise (a branch too) most of its
   user messages, and three messages that are said once. One that shows less may begin anew, as a lone message
   does, and is compared with the path that it begins.
@@ -227,7 +227,8 @@ class World:
 
     def _compare(self, kept: Kept, expected: list[Shown], window: Sequence[Said]) -> None:
         if len(kept.path) < len(expected) and self._tells_little(window):
-            expected = expected[[s.said for s in expected].index(window[0]) :]
+            reply = expected[-1:] if expected[-1].said not in window else []
+            expected = [Shown(said, said.text) for said in window] + reply
         self.chat.shown = expected
         self.chat.branched = False
         self._kept = kept
@@ -243,16 +244,19 @@ class World:
 
     def _tells_little(self, window: Sequence[Said]) -> bool:
         """Whether a window without an id shows too little of what memory knows of its chat."""
-        if self.chat.chat_id:
+        inherited = any(c.chat_id == self.chat.chat_id and c.shown for c in self.chats if c is not self.chat)
+        if self.chat.chat_id and (inherited or not self.chat.branched):
             return False
         shown = {id(s.said): s.text for s in self.chat.shown}
         known = [said for said in window if shown.get(id(said)) == said.text]
         telling = [said for said in known if plain(said.text) not in COMMON]
         theirs = sum(said.role == "user" for said in known)
         users = sum(said.role == "user" for said in window)
-        before = [said for said in window if said in known or said is not window[-1]]
+        asked_again = window[-1] in known
+        before = list(window if asked_again else window[:-1])
         tail = [s.said for s in self.chat.shown]
-        goes_on = any(before == tail[len(tail) - cut - len(before) : len(tail) - cut] for cut in (0, 1))
+        ends = (tail[len(tail) - cut - len(before) : len(tail) - cut] for cut in range(1 + asked_again))
+        goes_on = len(known) == len(before) and before in ends
         if goes_on and len(window) > 1 and not self.chat.branched:
             return not any(said.role == "user" for said in telling)
         return len(telling) < 3 or not theirs or theirs * 2 < users - 1
