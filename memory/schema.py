@@ -62,3 +62,23 @@ CATALOG_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS dirty(
         owner TEXT NOT NULL, tree_id TEXT NOT NULL, PRIMARY KEY(owner, tree_id)) WITHOUT ROWID""",
 )
+
+LIBRARY_VERSION = 1
+LIBRARY_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS characters(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
+        card TEXT NOT NULL, hash TEXT NOT NULL, imported_at REAL NOT NULL, UNIQUE(owner, source))""",
+    # `character` is empty for a book of its own, else the name of the character whose card holds it.
+    """CREATE TABLE IF NOT EXISTS books(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, name TEXT NOT NULL,
+        character TEXT NOT NULL, UNIQUE(owner, name, character))""",
+    """CREATE TABLE IF NOT EXISTS lore(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, book INTEGER NOT NULL REFERENCES books ON DELETE CASCADE,
+        uid TEXT NOT NULL, content TEXT NOT NULL, keys TEXT NOT NULL, secondary_keys TEXT NOT NULL,
+        comment TEXT NOT NULL, enabled INTEGER NOT NULL, constant INTEGER NOT NULL,
+        insertion_order REAL NOT NULL, details TEXT NOT NULL, hash TEXT NOT NULL, imported_at REAL NOT NULL,
+        UNIQUE(book, uid))""",
+    """CREATE TABLE IF NOT EXISTS book_scopes(
+        owner TEXT NOT NULL, book TEXT NOT NULL, scope TEXT NOT NULL, target TEXT NOT NULL,
+        PRIMARY KEY(owner, book, scope, target)) WITHOUT ROWID""",
+)

@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from memory.path import Path, Ranges
+
+if TYPE_CHECKING:
+    from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 
 JobKind = Literal["embed_message", "embed_card", "read_emotion", "summarise"]
 
@@ -210,6 +213,19 @@ class Transcript(Protocol):
         card gets its row, its chunks and an `embed_card` job. Repeating a session's last turn (`turn_id`)
         leaves the same state and returns the same ids. Creates tree and session when they do not exist.
         """
+        ...
+
+    async def absorb(self, write: BulkWrite) -> BulkDone:
+        """Add whole chats to a tree in one transaction, with their dates and jobs; raises NotFound for an
+        unknown parent. Doing so again changes nothing."""
+        ...
+
+    async def dump(self, key: TreeKey, *, after: int, limit: int) -> list[BulkMessage]:
+        """A page of everything kept of a tree's messages, in order of id, ids above `after`."""
+        ...
+
+    async def outline(self, key: TreeKey) -> TreeOutline:
+        """Everything kept of a tree besides its messages and what is derived from them."""
         ...
 
     async def delete(self, owner: str, session_id: str) -> list[int]:

@@ -25,8 +25,9 @@ async def import_chat(resources: Resources, chat: ChatFile) -> Report:
     if not _was_begun(chat.shown):
         report.complain("nothing was said in this chat yet")
         return report
-    if not await _import_as(resources, chat, chat.chat_id, report):
-        await _import_as(resources, chat, f"{chat.character}/{chat.chat_id}", report)
+    chat_id = "" if "{{" in chat.chat_id else chat.chat_id
+    if not await _import_as(resources, chat, chat_id, report):
+        await _import_as(resources, chat, f"{chat.character}/{chat_id}", report, shared=True)
     return report
 
 
@@ -35,12 +36,17 @@ def _was_begun(shown: Sequence[Line]) -> bool:
     return len(shown) > 1 or any(line.said.role == "user" for line in shown)
 
 
-async def _import_as(resources: Resources, chat: ChatFile, chat_id: str, report: Report) -> bool:
-    """Import under a chat id; False when another chat has it, with which this one shares no message."""
+async def _import_as(
+    resources: Resources, chat: ChatFile, chat_id: str, report: Report, *, shared: bool = False
+) -> bool:
+    """Import under a chat id; False when another chat has it, with which this one shares no message.
+
+    `shared`: the id is one that was made because of that, and is not doubted.
+    """
     window = [line.said for line in chat.shown]
     request = Request(OWNER, window, chat_id=chat_id, character=chat.character)
     async with resources.sessions.turn(request) as found:
-        if found.session is not None and chat_id == chat.chat_id and not found.alignment.matched:
+        if found.session is not None and not shared and not found.alignment.matched:
             return False
         write = await _write_of(resources, chat, chat_id, found)
         done = await resources.transcript.absorb(write)
