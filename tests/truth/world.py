@@ -15,7 +15,7 @@ What DESIGN leaves open is settled here as follows.
 - Two chats that show exactly the same are one to memory until they differ, unless ids tell them apart.
 - Without an id (or with one that nobody sent before) a window that does not reach back to the chat's beginning has to show something of the chat: one of
   the user's messages that nobody else says, where it just goes on from what was shown; otherwise (a branch too) most of its
-  user messages, and three messages that are said once. One that shows less may begin anew, as a lone message
+  user messages, and three messages that are said once; and in any case two neighbours of the chat as such. One that shows less may begin anew, as a lone message
   does, and is compared with the path that it begins.
 - A lone message with an id is one more from a client that sends no history; a front-end that shows one message
   of a longer chat cannot be told from it, and does not do so here.
@@ -250,6 +250,10 @@ class World:
         shown = {id(s.said): s.text for s in self.chat.shown}
         known = [said for said in window if shown.get(id(said)) == said.text]
         telling = [said for said in known if plain(said.text) not in COMMON]
+        places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
+        follows = zip(known, known[1:], strict=False)
+        if not any(places[id(b)] == places[id(a)] + 1 for a, b in follows):
+            return True
         theirs = sum(said.role == "user" for said in known)
         users = sum(said.role == "user" for said in window)
         asked_again = window[-1] in known
