@@ -43,10 +43,15 @@ def incoming(messages: Sequence[Mapping[str, Any]], names: Iterable[str]) -> lis
         text = text_of(message.get("content")) if role in ROLES else ""
         if text.strip():
             name = str(message.get("name") or "")
-            prefix = _prefix(text, [name, *known] if name else known)
-            said = text.lstrip()[len(prefix) + 1 :] if prefix else text
-            rows.append(Incoming(role, name or prefix, text, fingerprint(role, said), index))
+            rows.append(row_of(role, name, text, known, index))
     return rows
+
+
+def row_of(role: str, name: str, text: str, names: Sequence[str], index: int = 0) -> Incoming:
+    """One row of a text; `name` is its speaker's, where that came beside the text."""
+    prefix = _prefix(text, [name, *names] if name else names)
+    said = text.lstrip()[len(prefix) + 1 :] if prefix else text
+    return Incoming(role, name or prefix, text, fingerprint(role, said), index)
 
 
 def text_of(content: object) -> str:

@@ -9,8 +9,7 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
-from memory.align import fingerprint
-from memory.incoming import text_of
+from memory.incoming import row_of, text_of
 from memory.path import Path
 from memory.transcript import Card, Committed, NewMessage, Transcript, TreeKey, TurnWrite
 from memory.working import WorkingMemory
@@ -94,7 +93,8 @@ def newest_row(state: TurnState) -> int | None:
 def reply_message(state: TurnState, text: str) -> NewMessage:
     """A reply as it is stored; its emotion is read later, from the outbox."""
     speaker = state.character or state.card.get("name", "")
-    return NewMessage("assistant", speaker, text, fingerprint("assistant", text))
+    said = row_of("assistant", "", text, [name for name in (speaker, *state.names) if name])
+    return NewMessage("assistant", speaker, text, said.fingerprint)
 
 
 def card_of(state: TurnState) -> Card | None:

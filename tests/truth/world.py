@@ -13,10 +13,12 @@ What DESIGN leaves open is settled here as follows.
   message or two, the same was said by the same in the same order.
 - What post-processing glued to a message may stand in memory only while the message is marked unsettled.
 - Two chats that show exactly the same are one to memory until they differ, unless ids tell them apart.
-- Without an id (or with one that nobody sent before) a window that does not reach back to the chat's beginning has to show something of the chat: one of
-  the user's messages that nobody else says, where it just goes on from what was shown; otherwise (a branch too) most of its
-  user messages, and three messages that are said once; and in any case two neighbours of the chat as such. One that shows less may begin anew, as a lone message
-  does, and is compared with the path that it begins.
+- Without an id (or with one that nobody sent before) a window that does not reach back to the chat's beginning
+  has to show something of the chat: one of the user's messages that nobody else says, where it just goes on
+  from what was shown; otherwise (what a branch has in common with
+  another chat may be that one's) most of its user messages, and three messages that are said
+  once; and in any case two neighbours of the chat as such. One that shows less may begin anew, as a lone
+  message does, and is compared with the path that it begins. So is one with an id that shows nothing known.
 - A lone message with an id is one more from a client that sends no history; a front-end that shows one message
   of a longer chat cannot be told from it, and does not do so here.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
@@ -244,11 +246,13 @@ class World:
 
     def _tells_little(self, window: Sequence[Said]) -> bool:
         """Whether a window without an id shows too little of what memory knows of its chat."""
+        shown = {id(s.said): s.text for s in self.chat.shown}
+        known = [said for said in window if shown.get(id(said)) == said.text]
+        if not known:
+            return True
         inherited = any(c.chat_id == self.chat.chat_id and c.shown for c in self.chats if c is not self.chat)
         if self.chat.chat_id and (inherited or not self.chat.branched):
             return False
-        shown = {id(s.said): s.text for s in self.chat.shown}
-        known = [said for said in window if shown.get(id(said)) == said.text]
         telling = [said for said in known if plain(said.text) not in COMMON]
         places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
         follows = zip(known, known[1:], strict=False)
@@ -261,9 +265,14 @@ class World:
         tail = [s.said for s in self.chat.shown]
         ends = (tail[len(tail) - cut - len(before) : len(tail) - cut] for cut in range(1 + asked_again))
         goes_on = len(known) == len(before) and before in ends
-        if goes_on and len(window) > 1 and not self.chat.branched:
+        if goes_on and len(window) > 1 and not self._has_twin(before[-1]):
             return not any(said.role == "user" for said in telling)
         return len(telling) < 3 or not theirs or theirs * 2 < users - 1
+
+    def _has_twin(self, said: Said) -> bool:
+        """Whether another chat, a branch or what it branched from, has a message too."""
+        others = (s for chat in self.chats if chat is not self.chat for s in chat.said)
+        return any(other.origin == said.origin for other in others)
 
     async def check(self) -> None:
         """What the last request's session recalls, and that its tree holds nothing twice."""
