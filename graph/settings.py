@@ -108,7 +108,8 @@ class Settings(BaseSettings):
     marker_example_chat: str = Field("[Example Chat]", description="its New Example Chat text")
     marker_quiet: str = Field(
         "",
-        description="beginnings of prompts that are no chat turn (an edited Summarize prompt); | between them",
+        description="beginnings of other prompts that are no chat turn (an edited Summarize prompt), "
+        "| between them",
     )
 
     @field_validator(*MARKER_FIELDS)

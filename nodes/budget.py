@@ -162,7 +162,7 @@ def _memory_place(entries: Sequence[tuple[ChatMessage, str]], state: TurnState) 
 
 
 def memory_line(memory: dict[str, Any], state: TurnState) -> str:
-    """One memory as the prompt shows it: who said it and when (UTC date of storing), and where if not here."""
+    """One memory as the prompt shows it: who said it, when (UTC date of storing), whether elsewhere."""
     if memory["kind"] == "card":
         return f"- About {state.card.get('name') or state.character or 'the character'}: {memory['text']}"
     speaker = memory["speaker"] or (

@@ -79,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("reindex", help="rebuild everything derived from the chats")
     extension = commands.add_parser("extension", help="copy our extension into a SillyTavern")
-    extension.add_argument("sillytavern", type=Path, metavar="FOLDER", help="its folder, or a user's data folder")
+    extension.add_argument(
+        "sillytavern", type=Path, metavar="FOLDER", help="its folder, or a user's data folder"
+    )
     sessions = commands.add_parser("sessions", help="list, show or delete chats")
     sessions.set_defaults(action="list", id="")
     actions = sessions.add_subparsers(dest="action", metavar="ACTION")
