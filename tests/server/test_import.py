@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import zipfile
@@ -10,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from server.cli import main
 from server.transfer.dates import parse_date
+from server.transfer.upload import FilePart
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import says
 from tests.server.live import Live, idle
 from tests.server.process import command, ended, environment, server_process
-from tests.server.silly_files import CARD, HEADER, WORLD, chat, line, png, user_folder
+from tests.server.silly_files import CARD, WORLD, chat, line, png, user_folder
 
 MIRA = [
     line("Mira", "Hello, {{user}}.", 1, swipes=["Hello, {{user}}.", "Rain, {{user}}."], swipe_id=0),
@@ -61,7 +65,10 @@ async def count(live: Live) -> int:
 
 async def send(live: Live, said: list[tuple[str, str]], text: str, **more: Any) -> Any:
     """The visible chat and one message more, live; the answer."""
-    system = {"role": "system", "content": "Write Mira's next reply in a fictional chat between Mira and Alex."}
+    system = {
+        "role": "system",
+        "content": "Write Mira's next reply in a fictional chat between Mira and Alex.",
+    }
     window = [{"role": role, "content": content} for role, content in said]
     body = {"messages": [system, *window, {"role": "user", "content": text}], "stream": False, **more}
     answer = await live.http.post("/v1/chat/completions", json=body)
@@ -146,7 +153,9 @@ async def test_a_chat_that_was_live_first_is_not_stored_again(live: Live, fake: 
     assert await shown(live, session) == SHOWN
 
 
-async def test_hidden_messages_are_kept_off_the_path_until_they_are_shown(live: Live, fake: FakeOpenAI) -> None:
+async def test_hidden_messages_are_kept_off_the_path_until_they_are_shown(
+    live: Live, fake: FakeOpenAI
+) -> None:
     secret = line("Mira", "A secret.", 5, is_system=True)
     lines = [*MIRA[:3], secret, *MIRA[3:]]
     (session,) = (await put(live, chat(*lines)))["sessions"]
@@ -187,7 +196,10 @@ async def test_a_group_chat_goes_on_live_with_its_speakers(live: Live, fake: Fak
     ]  # fmt: skip
     fake.script(says("Fine."))
     window = [
-        {"role": "system", "content": "Write Tobias's next reply in a fictional chat between Tobias and Alex."},
+        {
+            "role": "system",
+            "content": "Write Tobias's next reply in a fictional chat between Tobias and Alex.",
+        },
         {"role": "system", "content": "[Start a new group chat. Group members: Mira, Tobias]"},
         {"role": "assistant", "content": "Mira: Tea?"},
         {"role": "assistant", "content": "Tobias: Rum."},
@@ -263,7 +275,9 @@ def test_every_date_that_sillytavern_wrote_is_understood(written: object, expect
     assert parse_date(written) == pytest.approx(expected.timestamp())
 
 
-@pytest.mark.parametrize("written", [None, "", "yesterday", True, -1, 1e400, [], "9" * 400, "2023-99-99@1h1m1s"])
+@pytest.mark.parametrize(
+    "written", [None, "", "yesterday", True, -1, 1e400, [], "9" * 400, "2023-99-99@1h1m1s"]
+)
 def test_what_is_no_date_is_none(written: object) -> None:
     assert parse_date(written) is None
 
@@ -290,9 +304,11 @@ async def test_cards_and_worlds_are_lore_of_the_library_and_nothing_that_was_sai
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"hello", b"[]", b"7", b"{}", b'{"a": 1}', b"\x89PNG\r\n\x1a\n", b"PK\x03\x04junk", b'{"format": 1}',
-     b'{"format":"emotional-rag","version":99}', b"\xff\xfe\x00", b"[" * 100_000],
-)  # fmt: skip
+    [
+        *(b"", b"hello", b"[]", b"7", b"{}", b'{"a": 1}', b"\xff\xfe\x00", b"[" * 100_000),
+        *(b"\x89PNG\r\n\x1a\n", b"PK\x03\x04junk", b'{"format":"emotional-rag","version":99}'),
+    ],
+)
 async def test_what_is_no_chat_is_an_error_in_openais_shape(live: Live, content: bytes) -> None:
     answer = await live.http.post("/v1/import", content=content)
     assert answer.status_code == 400, answer.text
@@ -310,19 +326,36 @@ async def test_a_form_upload_is_taken_in_pieces(live: Live) -> None:
     assert refused.status_code == 400 and "no file" in refused.json()["error"]["message"]
 
 
+def folders_and_strangers(folder: Path) -> set[Path]:
+    """Everything below a folder but databases."""
+    return {path for path in folder.rglob("*") if ".sqlite" not in path.name}
+
+
+@given(size=st.integers(1, 70), content=st.binary(max_size=200))
+def test_a_form_is_read_however_it_is_cut(size: int, content: bytes) -> None:
+    body = (
+        b'preamble\r\n--b0\r\ncontent-disposition: form-data; name="a"\r\n\r\nno file\r\n--b0\r\n'
+        b'Content-Disposition: form-data; name="f"; filename="x.jsonl"\r\n\r\n'
+        + content.replace(b"--b0", b"")
+        + b"\r\n--b0--\r\n"
+    )
+    part = FilePart(b"b0")
+    found = b"".join(part.feed(body[at : at + size]) for at in range(0, len(body), size))
+    assert part.complete and part.name == "x.jsonl" and found == content.replace(b"--b0", b"")
+
+
 async def test_an_archive_is_read_in_place_whatever_its_names_say(live: Live, tmp_path: Path) -> None:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../../../chats/Mira/../../chats/evil/evil.jsonl", chat(*MIRA))
-        archive.writestr("/etc\\chats\\Mira\\{{x}}.jsonl", chat(*MIRA[:3], line("Alex", "Bye.", 6)))
+        archive.writestr("/etc\\chats\\Mira\\{{x}}.jsonl", chat(line("Alex", "Ahoy."), line("Mira", "Hm.")))
         archive.writestr("default-user/chats/Mira/broken.jsonl", b"junk")
         archive.writestr("default-user/characters/Mira.png", png(CARD))
-    before = {path for path in tmp_path.rglob("*") if path.suffix != ".sqlite"}
+    before = folders_and_strangers(tmp_path)
     report = await put(live, packed.getvalue(), name="backup.zip")
     assert sorted(s["chat_id"] for s in report["sessions"]) == ["", "evil"] and report["characters"] == 1
     assert [p["file"] for p in report["problems"]] == ["default-user/chats/Mira/broken.jsonl"]
-    new = {path for path in tmp_path.rglob("*") if ".sqlite" not in path.name} - before
-    assert not new, new
+    assert folders_and_strangers(tmp_path) == before
 
 
 async def test_the_command_takes_a_whole_user_folder_and_again_changes_nothing(
@@ -349,13 +382,15 @@ async def test_an_import_that_was_killed_is_taken_up_again(
 ) -> None:
     env = environment(settings, fake)
     chats = {
-        f"chats/Mira/{n}.jsonl": chat(line("Mira", f"Hi {n}"), line("Alex", f"Question {n}")) for n in range(40)
+        f"chats/Mira/{n}.jsonl": chat(line("Mira", f"Hi {n}"), line("Alex", f"Question {n}"))
+        for n in range(40)
     }
     folder = user_folder(tmp_path / "default-user", chats)
     async with server_process(env) as server:
         process = await command("import", str(folder), env=env)
-        while (await server.http.get("/v1/sessions")).json()["total"] < 5:
-            pass
+        stored = 0
+        while stored < 5:
+            stored = (await server.http.get("/v1/sessions")).json()["total"]
         process.kill()
         await process.communicate()
         await server.kill()
@@ -370,11 +405,5 @@ async def test_an_import_that_was_killed_is_taken_up_again(
 async def test_the_command_says_what_it_cannot_take(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import asyncio
-
     assert await asyncio.to_thread(main, ["import", str(tmp_path / "nothing.jsonl")]) == 2
     assert "nothing.jsonl" in capsys.readouterr().err
-
-
-def test_the_header_is_the_one_that_sillytavern_writes() -> None:
-    assert set(HEADER) == {"chat_metadata", "user_name", "character_name"}
