@@ -192,7 +192,8 @@ class _Candidate(NamedTuple):
 
     def tells(self, window: Sequence[Incoming]) -> bool:
         """Whether the window belongs to this session, or to one that shares its tree."""
-        shares = not self.is_fork or self.alignment.matched >= SHARED_BY_A_FORK
+        stored = sum(i is not None for i in self.alignment.rows)
+        shares = not self.is_fork or stored >= SHARED_BY_A_FORK
         return shares and _identifies(self.alignment, window, self.tree)
 
     def is_plain(self, rows: int) -> bool:
@@ -219,12 +220,12 @@ def _identifies(alignment: Alignment, window: Sequence[Incoming], tree: TreeView
         return alignment.change == "retry"
     if not alignment.head:
         return True
-    users = sum(row.role == "user" for row in window)
+    known = [n for n, i in enumerate(alignment.rows) if i is not None]
+    users = sum(row.role == "user" for row in window[: known[-1]])
     goes_on = alignment.apart_from_holes in ("append", "retry")
     if alignment.matched_users * 2 < users - 1:
         return False
-    known = zip(window, alignment.rows, strict=True)
-    return goes_on or sum(i is not None and len(tree.ids_of(r.fingerprint)) == 1 for r, i in known) >= TELLING
+    return goes_on or sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known) >= TELLING
 
 
 def _likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:

@@ -58,8 +58,10 @@ class Chat:
     chat_id: str = ""
     said: list[Said] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
-    branched: bool = False
-    """A branch that no request has shown yet."""
+    earlier: list[list[Shown]] = field(default_factory=list)
+    """What had been shown before memory began the chat anew, each time."""
+    tree: str = ""
+    """The tree that memory keeps the chat in."""
 
     @property
     def visible(self) -> list[Said]:
@@ -70,7 +72,9 @@ class Chat:
         kept = self.said[: self.said.index(upto) + 1]
         copies = {id(said): replace(said, swipes=list(said.swipes)) for said in kept}
         shown = [Shown(copies[id(s.said)], s.text) for s in self.shown if id(s.said) in copies]
-        return Chat(list(self.characters), chat_id, [copies[id(said)] for said in kept], shown, True)
+        said = [copies[id(said)] for said in kept]
+        earlier = [[Shown(copies[id(s.said)], s.text) for s in e if id(s.said) in copies] for e in self.earlier]
+        return Chat(list(self.characters), chat_id, said, shown, earlier, self.tree)
 
     def show(self, window: Sequence[Said], moved: Sequence[Said] = ()) -> list[Shown]:
         """What memory knows of the chat once a request showed this window.

@@ -79,6 +79,11 @@ class FrontEndMachine(RuleBasedStateMachine):
     def send_again(self) -> None:
         self.do(self.world.send())
 
+    @rule(n=st.integers(2, 3))
+    def send_several(self, n: int) -> None:
+        for _ in range(n):
+            self.do(self.world.send())
+
     @rule()
     def regenerate(self) -> None:
         self.do(self.world.regenerate())

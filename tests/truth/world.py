@@ -19,6 +19,13 @@ What DESIGN leaves open is settled here as follows.
   another chat may be that one's) most of its user messages, and three messages that are said
   once; and in any case two neighbours of the chat as such. One that shows less may begin anew, as a lone
   message does, and is compared with the path that it begins. So is one with an id that shows nothing known.
+  Where it recognises such a chat later, what it knew before is there again.
+- A chat that memory began anew knows nothing of what was hidden at that time: it stays hidden here, for where
+  the window begins with it memory cannot tell it from an edit.
+- An edit gives a text that nobody said: edited into a phrase that was hidden before, a message is taken for the
+  hidden one that came back.
+- A changed message at which the window begins is an edit of the nearest one of its role before the next message
+  that is known. Where the user deleted that one too, the older stays as what fell out of the window.
 - A lone message with an id is one more from a client that sends no history; a front-end that shows one message
   of a longer chat cannot be told from it, and does not do so here.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
@@ -57,6 +64,8 @@ class World:
         self.chat = Chat([])
         self.requests = 0
         self.log: list[str] = []
+        self.ids: set[str] = set()
+        """Those that requests came with."""
         self._texts = 0
         self._origins: defaultdict[Line, set[int]] = defaultdict(set)
 
@@ -125,7 +134,8 @@ class World:
         said = self._any(n)
         if said:
             said.swipes = list(said.swipes)
-            said.text = f"{said.text} {self.new_text()}" if append else self.new_text()
+            text = self.new_text(common=False)
+            said.text = f"{said.text} {text}" if append else text
 
     def delete_last(self, n: int) -> None:
         for said in self.chat.visible[1:][-n:]:
@@ -192,7 +202,7 @@ class World:
         if not any(said.role == "user" for said in window) or self._is_lone(window):
             return
         speaker = speaker or self.chat.characters[0]
-        texts = [self.new_text(reply=True)] if texts is None else texts
+        texts = [self.new_text()] if texts is None else texts
         shown = [said for said in window if said not in moved]
         kept = await self._turn(shown, texts, speaker=speaker, moved=moved)
         expected = self.chat.show(shown, moved)
@@ -229,10 +239,19 @@ class World:
 
     def _compare(self, kept: Kept, expected: list[Shown], window: Sequence[Said]) -> None:
         if len(kept.path) < len(expected) and self._tells_little(window):
+            self.chat.earlier.append(self.chat.shown)
             reply = expected[-1:] if expected[-1].said not in window else []
             expected = [Shown(said, said.text) for said in window] + reply
+        elif len(kept.path) > len(expected):
+            expected = self._edit_of_the_nearest(window) + expected[len(self._head(window)) :]
+        expected = self._resumed(kept, expected, window)
         self.chat.shown = expected
-        self.chat.branched = False
+        self.ids.add(self.chat.chat_id)
+        tree = kept.session.key.tree_id
+        if self.chat.tree not in ("", tree):
+            for said in self.chat.said:
+                said.gone = said.gone or said.hidden
+        self.chat.tree = tree
         self._kept = kept
         got = [(m.role, said_in(m)) for m in kept.path]
         wanted = [(s.said.role, plain(s.text)) for s in expected]
@@ -244,14 +263,39 @@ class World:
         for message in kept.path:
             assert message.unsettled or not GLUE.search(message.text), message
 
+    def _resumed(self, kept: Kept, expected: list[Shown], window: Sequence[Said]) -> list[Shown]:
+        """Where memory began a chat anew and recognises it later, what it knew before is there again."""
+        rest = expected[len(self._head(window)) :] if self.chat.shown else expected
+        for earlier in self.chat.earlier:
+            again = self._head(window, earlier) + rest
+            if [plain(s.text) for s in again] == [said_in(m) for m in kept.path]:
+                return again
+        return expected
+
+    def _head(self, window: Sequence[Said], shown: Sequence[Shown] | None = None) -> list[Shown]:
+        """What was shown from before the window."""
+        start = self.chat.said.index(window[0])
+        shown = self.chat.shown if shown is None else shown
+        return [s for s in shown if self.chat.said.index(s.said) < start]
+
+    def _edit_of_the_nearest(self, window: Sequence[Said]) -> list[Shown]:
+        """What stands before the window, when its first rows replace the nearest messages of their roles."""
+        shown = {id(s.said): s.text for s in self.chat.shown}
+        known = next((n for n, said in enumerate(window) if shown.get(id(said)) == said.text), 0)
+        places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
+        head = places.get(id(window[known]), 0)
+        for said in reversed(window[:known]):
+            nearest = (n for n in reversed(range(head)) if self.chat.shown[n].said.role == said.role)
+            head = next(nearest, head)
+        return self.chat.shown[:head] if known else self._head(window)
+
     def _tells_little(self, window: Sequence[Said]) -> bool:
         """Whether a window without an id shows too little of what memory knows of its chat."""
         shown = {id(s.said): s.text for s in self.chat.shown}
         known = [said for said in window if shown.get(id(said)) == said.text]
         if not known:
             return True
-        inherited = any(c.chat_id == self.chat.chat_id and c.shown for c in self.chats if c is not self.chat)
-        if self.chat.chat_id and (inherited or not self.chat.branched):
+        if self.chat.chat_id and self.chat.chat_id in self.ids:
             return False
         telling = [said for said in known if plain(said.text) not in COMMON]
         places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
@@ -308,10 +352,10 @@ class World:
 
     # odds and ends
 
-    def new_text(self, *, reply: bool = False) -> str:
+    def new_text(self, *, common: bool = True) -> str:
         """A text nobody said before, or, seldom, one that is said all the time."""
         rng = self.rng
-        if rng.random() < 0.12:
+        if common and rng.random() < 0.12:
             return rng.choice(COMMON)
         self._texts += 1
         words = [rng.choice(WORDS) for _ in range(rng.randint(2, 6))]
