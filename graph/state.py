@@ -78,7 +78,11 @@ class TurnState(Turn):
     """The path as the front-end shows it now; a negative entry -i-1 is the new message of window row i."""
     window: list[dict[str, Any]] = field(default_factory=list)
     """The path's messages in the request, in order: index (in `messages`), id (None: new), role, speaker,
-    fingerprint, unsettled."""
+    fingerprint, unsettled, and text where it is not the message's own."""
+    settled: list[list[Any]] = field(default_factory=list)
+    """Unsettled messages whose text this request tells: id, text, fingerprint."""
+    glue: list[int] = field(default_factory=list)
+    """Paragraphs that turned out to be glued on by post-processing, as fingerprints."""
     newest: str = ""
     """The text this turn answers (the last user message)."""
     continues: int | None = None

@@ -15,8 +15,9 @@ from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
 from memory.path import Path, PathBuilder, Ranges, encode
 from memory.places import place_before
+from memory.reading import Reading, read
 from memory.reuse import stored_again
-from memory.transcript import TreeView
+from memory.transcript import Settled, TreeView
 
 __all__ = ["Aligner", "Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
 
@@ -47,6 +48,10 @@ class Alignment:
     """What the change would be if the holes were shown."""
     hole_after: list[int]
     """For each hole the row after which it stood."""
+    window: Sequence[Incoming] = ()
+    """The window's rows as they were read: `rows` and `path` speak of these."""
+    settled: Sequence[Settled] = ()
+    glue: Sequence[int] = ()
 
 
 class Aligner(Protocol):
@@ -67,6 +72,17 @@ def align(
     assistant message being lengthened; it stays on the aligned path, the longer reply takes its place when
     it is stored.
     """
+    reading = read(window, path, tree)
+    found = _align(reading.rows, path, tree, pinned=pinned, continues=continues)
+    settled = [*reading.settled]
+    if found.change == "append":
+        settled += _shown_again(found, reading, tree)
+    return replace(found, window=reading.rows, settled=settled, glue=sorted(reading.glue))
+
+
+def _align(
+    window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+) -> Alignment:
     if not window or not len(path):
         return _unmatched(window, path, tree)
     if pinned and len(window) == 1 and window[0].role == "user":
@@ -77,7 +93,18 @@ def align(
     line = _line_elsewhere(window, tree) if pinned else None
     if line is None:
         return _unmatched(window, path, tree)
-    return _on_another_line(align(window, line, tree, pinned=True, continues=continues), path, tree)
+    return _on_another_line(_align(window, line, tree, pinned=True, continues=continues), path, tree)
+
+
+def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
+    """Unsettled messages that stand there unchanged while the chat went on: what is glued on would have moved."""
+    newest = next((n for n in reversed(range(len(found.rows))) if reading.rows[n].role == "user"), None)
+    trimmed = {settled.id for settled in reading.settled}
+    return [
+        Settled(i, row.text, row.fingerprint)
+        for n, (i, row) in enumerate(zip(found.rows, reading.rows, strict=True))
+        if i is not None and n != newest and tree.unsettled(i) and i not in trimmed
+    ]
 
 
 def with_moved(alignment: Alignment, moved: set[int]) -> Alignment:

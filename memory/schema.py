@@ -20,6 +20,8 @@ TREE_SCHEMA = (
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, forked_from TEXT NOT NULL,
         left_behind INTEGER NOT NULL, path TEXT NOT NULL, history_from INTEGER, last_turn_id TEXT NOT NULL,
         last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL)""",
+    # Paragraphs that post-processing glued to messages: known ones are cut off before anything is stored.
+    "CREATE TABLE IF NOT EXISTS glue(fingerprint INTEGER PRIMARY KEY)",
     """CREATE TABLE IF NOT EXISTS cards(
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, text TEXT NOT NULL,
         user_persona TEXT NOT NULL, hash TEXT NOT NULL, seen INTEGER NOT NULL, UNIQUE(name, hash))""",

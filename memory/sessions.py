@@ -13,6 +13,7 @@ from memory.align import Aligner, Alignment, Incoming, align
 from memory.files import safe_name
 from memory.locks import KeyedLocks
 from memory.path import Path
+from memory.reading import paragraphs_of
 from memory.transcript import Session, Transcript, TreeKey, TreeView
 from memory.tree_shape import NO_TREE
 
@@ -159,19 +160,28 @@ class Sessions:
         alignment = align(request.window, Path([]), NO_TREE, pinned=False, continues=request.continues)
         return Assignment(TreeKey(request.owner, safe_name(session_id)), session_id, None, alignment)
 
+    async def _trees_of(self, request: Request) -> list[TreeKey]:
+        """Trees that hold parts of the window; where none does, of what its merged rows may consist of."""
+        window = request.window
+        found = await self._finder.holding(request.owner, [row.fingerprint for row in window])
+        if found or not any(row.glued or row.merged for row in window):
+            return found
+        parts = [part for row in window for part in paragraphs_of(row)]
+        return await self._finder.holding(request.owner, [part.fingerprint for part in parts])
+
     async def _by_content(self, request: Request) -> _Candidate | None:
         """The session that the window matches best, of a bounded number of likely ones."""
         window = request.window
         best: _Candidate | None = None
-        for key in await self._finder.holding(request.owner, [row.fingerprint for row in window]):
+        for key in await self._trees_of(request):
             tree = await self._transcript.tree(key)
             for session in _likeliest(await self._transcript.lines(key), window, tree):
                 alignment = self._align(window, session.path, tree, pinned=False, continues=request.continues)
                 anothers = bool(request.chat_id and session.chat_id)
                 candidate = _Candidate(session, tree, alignment, anothers or alignment.change == "fork")
-                if candidate.tells(window) and (best is None or candidate.rank(window) > best.rank(window)):
+                if candidate.tells() and (best is None or candidate.rank() > best.rank()):
                     best = candidate
-            if best is not None and best.is_plain(len(window)):
+            if best is not None and best.is_plain():
                 break
         return best
 
@@ -183,23 +193,23 @@ class _Candidate(NamedTuple):
     is_fork: bool
     """Its line stays as it is: what comes is a new session of its tree."""
 
-    def rank(self, window: Sequence[Incoming]) -> tuple[float, ...]:
+    def rank(self) -> tuple[float, ...]:
         """A line that just goes on first (another chat may have gone on with the same words), then most in
         common, lines that are no fork, lines without an id, less left behind, used last."""
         a, s = self.alignment, self.session
-        plain = self.is_plain(len(window))
+        plain = self.is_plain()
         return (plain, a.matched, not self.is_fork, not s.chat_id, -len(a.left), s.updated_at)
 
-    def tells(self, window: Sequence[Incoming]) -> bool:
+    def tells(self) -> bool:
         """Whether the window belongs to this session, or to one that shares its tree."""
         stored = sum(i is not None for i in self.alignment.rows)
         shares = not self.is_fork or stored >= SHARED_BY_A_FORK
-        return shares and _identifies(self.alignment, window, self.tree)
+        return shares and _identifies(self.alignment, self.tree)
 
-    def is_plain(self, rows: int) -> bool:
+    def is_plain(self) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
         goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork
-        return goes_on and self.alignment.matched >= rows - 1
+        return goes_on and self.alignment.matched >= len(self.alignment.window) - 1
 
 
 def new_id() -> str:
@@ -207,13 +217,14 @@ def new_id() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
 
 
-def _identifies(alignment: Alignment, window: Sequence[Incoming], tree: TreeView) -> bool:
+def _identifies(alignment: Alignment, tree: TreeView) -> bool:
     """Whether a window without an id belongs to the session it was aligned with.
 
     A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
     the session's beginning, chance matches must not lend a stranger's: it has to end where the session does,
     or to have several messages in common that are not said all the time.
     """
+    window = alignment.window
     if not alignment.matched_users:
         return False
     if len(window) == 1:

@@ -120,6 +120,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """An unsettled message, and what of it was said as a later request shows."""
+
+    id: int
+    text: str
+    fingerprint: int
+
+
+@dataclass(frozen=True, slots=True)
 class TurnWrite:
     """What one turn writes, in one transaction."""
 
@@ -141,6 +150,10 @@ class TurnWrite:
     """Set when the card is new or changed."""
     history_from: int | None = None
     """Position on `path` to be held as the start of the prompt's history."""
+    settled: Sequence[Settled] = ()
+    """Unsettled messages that are settled: their text is replaced in place, and embedded again."""
+    glue: Sequence[int] = ()
+    """Fingerprints (as of role `system`) of paragraphs that post-processing glues to messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +196,20 @@ class TreeView(Protocol):
     def role(self, message_id: int) -> str: ...
 
     def parent(self, message_id: int) -> int | None: ...
+
+    def unsettled(self, message_id: int) -> bool: ...
+
+    def within(self, fingerprint: int) -> Sequence[int]:
+        """Ids of unsettled messages of which some paragraphs alone have this fingerprint."""
+        ...
+
+    def paragraphs(self, message_id: int) -> Sequence[str]:
+        """The paragraphs of an unsettled message."""
+        ...
+
+    def is_glue(self, fingerprint: int) -> bool:
+        """Whether a paragraph (fingerprint as of role `system`) is known as glued on."""
+        ...
 
 
 class Transcript(Protocol):

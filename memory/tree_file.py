@@ -21,7 +21,7 @@ from memory.schema import TREE_SCHEMA, TREE_VERSION
 from memory.transcript import Card, CardChunk, Job, Message, Session, Summary, TreeKey, TurnWrite
 from memory.tree_removal import remove_session
 from memory.tree_shape import TreeShape, load_shape
-from memory.tree_turn import Line, lay, next_session, write_turn
+from memory.tree_turn import Line, lay, next_session, settle, write_turn
 
 _MESSAGE = (
     "id, parent, role, speaker, text, fingerprint, emotion, confidence, importance, turn_id, created_at, "
@@ -96,9 +96,15 @@ class TreeFile:
         session = next_session(write, turn, old.session if old else None, time.time())
         with self._change():
             line = write_turn(self._connection, write, turn, session)
+            settle(self._connection, write, session.updated_at)
             behind = self._leave_behind(write) if old is None else None
         for added in turn.added.values():
             shape.add(added.id, added.parent, added.message.role, added.message.fingerprint)
+            if added.message.unsettled:
+                shape.add_unsettled(added.id, added.message.text)
+        for said in write.settled:
+            shape.settle(said.id, said.fingerprint)
+        shape.add_glue(write.glue)
         changed = [line] if behind is None else [behind, line]
         self.lines |= {c.session.session_id: c for c in changed}
         return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 
 from memory.transcript import Session, TreeKey
@@ -62,9 +62,11 @@ def record_of(
 def _pairs(owner: str, shape: TreeShape, stored: Sequence[tuple[int, float]]) -> Iterator[tuple[int, int]]:
     """Each pair once a tree; a first message counts when the user said it (a greeting identifies nothing)."""
     for message_id, stored_at in stored:
-        before = shape.fingerprint_before(message_id)
-        if (before is not None or shape.role(message_id) == "user") and shape.pair_is_new(message_id):
-            yield pair(owner, before, shape.fingerprint(message_id)), int(stored_at * 1000)
+        parent = shape.parent(message_id)
+        if (parent is not None or shape.role(message_id) == "user") and shape.pair_is_new(message_id):
+            before = [None] if parent is None else shape.fingerprints_of(parent)
+            for earlier, said in product(before, shape.fingerprints_of(message_id)):
+                yield pair(owner, earlier, said), int(stored_at * 1000)
 
 
 def _joined(sessions: Sequence[Session], shape: TreeShape) -> dict[int, int]:

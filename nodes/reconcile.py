@@ -45,7 +45,7 @@ class Reconcile:
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
         window = incoming(messages, turn.names)
         alignment = await self._align(turn, key, session, window)
-        return update | {"tree_id": key.tree_id} | planned(turn.kind, session, window, alignment)
+        return update | {"tree_id": key.tree_id} | planned(turn, session, alignment)
 
     @staticmethod
     def _session_of_run(runtime: Runtime[TurnContext], owner: str) -> str:
@@ -80,13 +80,9 @@ class Reconcile:
         return with_moved(alignment, moved) if moved else alignment
 
 
-def planned(
-    kind: str,
-    session: Session | None,
-    window: Sequence[Incoming],
-    alignment: Alignment,
-) -> dict[str, Any]:
+def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[str, Any]:
     """The plan as state: rows of the window with the ids they have, the path, and what is answered."""
+    window, kind = alignment.window, turn.kind
     rows: list[dict[str, Any]] = [
         {
             "index": row.index,
@@ -94,7 +90,9 @@ def planned(
             "role": row.role,
             "speaker": row.speaker,
             "fingerprint": row.fingerprint,
+            "unsettled": row.unsettled,
         }
+        | ({} if row.text == text_of(turn.messages[row.index].get("content")) else {"text": row.text})
         for row, message_id in zip(window, alignment.rows, strict=True)
     ]
     users = [row for row in window if row.role == "user"]
@@ -111,6 +109,8 @@ def planned(
         "continues": len(window) - 1 if lengthened else None,
         "held": shown.position(session.history_from) if session and session.history_from else None,
         "moved": _moved(shown, first, on_path),
+        "settled": [[said.id, said.text, said.fingerprint] for said in alignment.settled],
+        "glue": list(alignment.glue),
     }
 
 

@@ -10,6 +10,7 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
+from memory.glue import certain_text
 from memory.transcript import Message, Transcript, TreeKey
 from models.reranker import Reranker
 from nodes.retrieve import last_text
@@ -53,7 +54,7 @@ class Rerank:
 def of_message(message: Message) -> dict[str, Any]:
     """What the prompt needs to know of a recalled message."""
     return {
-        "text": message.text,
+        "text": certain_text(message),
         "role": message.role,
         "speaker": message.speaker,
         "created_at": message.created_at,

@@ -14,6 +14,7 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
+from memory.glue import certain_text
 from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Message, Transcript, TreeKey
@@ -136,7 +137,7 @@ def by_words(query: str, messages: Sequence[Message]) -> list[Hit]:
     The score is the share of the query's words that the message has, each weighted by its inverse document
     frequency log(1 + n/df) over these messages; in [0, 1], standing in for a cosine until there is a vector.
     """
-    texts = [words_of(m.text) for m in messages]
+    texts = [words_of(certain_text(m)) for m in messages]
     frequency = Counter(word for words in texts for word in words)
 
     def weight(words: Iterable[str]) -> float:

@@ -11,7 +11,7 @@ from graph.context import TurnContext
 from graph.state import TurnState
 from memory.incoming import row_of, text_of
 from memory.path import Path
-from memory.transcript import Card, Committed, NewMessage, Transcript, TreeKey, TurnWrite
+from memory.transcript import Card, Committed, NewMessage, Settled, Transcript, TreeKey, TurnWrite
 from memory.working import WorkingMemory
 
 
@@ -39,7 +39,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
     before = ""
     path, rows = state.path, [i for i, row in enumerate(state.window) if row["id"] is None]
     if state.continues is not None and replies:
-        before = text_of(state.messages[state.window[state.continues]["index"]].get("content"))
+        before = text_of_row(state, state.continues)
         path = Path(path).prefix(len(Path(path)) - 1).ranges
         rows = [i for i in rows if i != state.continues]
     numbers = {row: n for n, row in enumerate(rows)}
@@ -56,15 +56,20 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
         forked_from=state.forked_from,
         card=card_of(state),
         history_from=state.history_from,
+        settled=[Settled(*said) for said in state.settled],
+        glue=state.glue,
     )
 
 
 def new_message(state: TurnState, row: int) -> NewMessage:
     """A row of the window that is not stored yet; the newest message's emotion is known already."""
     shown = state.window[row]
-    text = text_of(state.messages[shown["index"]].get("content"))
     message = NewMessage(
-        shown["role"], shown["speaker"] or speaker_of(state, shown["role"]), text, shown["fingerprint"]
+        shown["role"],
+        shown["speaker"] or speaker_of(state, shown["role"]),
+        text_of_row(state, row),
+        shown["fingerprint"],
+        shown["unsettled"],
     )
     if shown["role"] != "user" or row != newest_row(state):
         return message
@@ -75,6 +80,12 @@ def new_message(state: TurnState, row: int) -> NewMessage:
         importance=state.importance,
         emotion_known=True,
     )
+
+
+def text_of_row(state: TurnState, row: int) -> str:
+    """What a row of the window says: its message's text, or the part of it that was read as this row."""
+    shown = state.window[row]
+    return str(shown["text"]) if "text" in shown else text_of(state.messages[shown["index"]].get("content"))
 
 
 def speaker_of(state: TurnState, role: str) -> str:

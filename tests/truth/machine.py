@@ -177,7 +177,7 @@ class FrontEndMachine(RuleBasedStateMachine):
 
     @rule(data=st.data())
     def set_up(self, data: st.DataObject) -> None:
-        self.world.style = data.draw(self.styles)
+        self.world.set_up(data.draw(self.styles))
 
 
 def machine(styles: st.SearchStrategy[Style], aligner: Aligner = align) -> type[FrontEndMachine]:
