@@ -14,6 +14,7 @@ from nodes.budget import Budget
 from nodes.emotion import ReadEmotion
 from nodes.generate import Generate
 from nodes.history import Ruler, Said
+from nodes.other_chats import OtherChats
 from nodes.persona import Persona
 from nodes.reconcile import Reconcile
 from nodes.rerank import Rerank
@@ -31,12 +32,13 @@ def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] 
     """reconcile -> emotion || persona -> retrieve -> rerank -> budget -> generate -> store -> summarise."""
     r, every = resources, resources.settings.summarize_after_messages
     ruler, said = Ruler(r.counter, r.chat, r.settings), Said(r.transcript, r.working)
+    others = OtherChats(r.transcript, r.vectors, r.catalog)
     machine = StateGraph(TurnState, TurnContext, input_schema=TurnInput)
 
     machine.add_node("reconcile", Reconcile(r.transcript))
     machine.add_node("emotion", ReadEmotion(r.emotion))
     machine.add_node("persona", Persona(r.transcript))
-    machine.add_node("retrieve", Retrieve(r.transcript, r.vectors, r.embedder, ruler, said))
+    machine.add_node("retrieve", Retrieve(r.transcript, r.vectors, r.embedder, ruler, said, others))
     machine.add_node("rerank", Rerank(r.transcript, r.reranker))
     machine.add_node("budget", Budget(r.transcript, ruler, said))
     machine.add_node("generate", Generate(r.chat, r.counter, r.stops))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+MemoryScope = Literal["chat", "character", "off"]
+
 
 @dataclass(frozen=True)
 class TurnContext:
@@ -12,8 +14,9 @@ class TurnContext:
 
     owner: str = "local"
     """The tenant; every key in every tier begins with it."""
-    memory: Literal["chat", "off"] = "chat"
-    """`chat` recalls from this chat; `off` adds no memory to the prompt (the turn is still stored)."""
+    memory: MemoryScope = "chat"
+    """`chat` recalls from this chat, `character` from the character's other chats too; `off` adds no memory
+    to the prompt (the turn is still stored)."""
     candidates: int = 50
     """How many candidates `retrieve` hands to `rerank`."""
     memories: int = 10

@@ -15,6 +15,7 @@ from graph.settings import Settings
 from graph.stops import Stops
 from memory.catalog import Catalog
 from memory.files import FolderLock
+from memory.library import Library
 from memory.sessions import Sessions
 from memory.summaries import Summariser
 from memory.transcript import Transcript
@@ -39,6 +40,7 @@ class Resources:
     settings: Settings
     lock: FolderLock
     catalog: Catalog
+    library: Library
     transcript: Transcript
     sessions: Sessions
     working: WorkingMemory
@@ -72,6 +74,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             stack.push_async_callback(reranker.close)
         catalog = await asyncio.to_thread(Catalog.open, root)
         stack.callback(catalog.close)
+        library = await asyncio.to_thread(Library, root)
+        stack.callback(library.close)
         transcript = await SqliteTranscript.open(root, catalog)
         stack.push_async_callback(transcript.close)
         vectors = await open_vectors(settings, root, embedder.weights_hash, embedder.dimension)
@@ -86,6 +90,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
             settings=settings,
             lock=lock,
             catalog=catalog,
+            library=library,
             transcript=transcript,
             sessions=Sessions(transcript, catalog),
             working=RamWorkingMemory(settings.max_working_memory_size),

@@ -18,6 +18,15 @@ PERCENT_FIELDS = (
     "history_token_percent",
     "response_token_percent",
 )
+MARKER_FIELDS = (
+    "marker_continue",
+    "marker_impersonate",
+    "marker_group_nudge",
+    "marker_new_chat",
+    "marker_new_group_chat",
+    "marker_example_chat",
+    "marker_quiet",
+)
 
 
 class Settings(BaseSettings):
@@ -56,6 +65,11 @@ class Settings(BaseSettings):
     # memory
     db_path: Path = Field(Path("./data/sessions"), description="folder of the chats; one process opens it")
     max_working_memory_size: int = Field(20, ge=2, description="newest messages of a chat kept in RAM")
+    memory_scope: Literal["chat", "character", "off"] = Field(
+        "chat",
+        description="what is remembered: chat (this chat), character (the character's other chats too), off; "
+        "a request may say otherwise (header X-Memory-Scope or metadata.memory_scope)",
+    )
     summarize_after_messages: int = Field(20, ge=4, description="a summary every so many messages")
     summary_words: int = Field(200, ge=20, le=2000, description="about how long a summary is")
     checkpoint_turns: int = Field(50, ge=1, description="turns a chat whose checkpoints are kept")
@@ -79,6 +93,35 @@ class Settings(BaseSettings):
     rag_token_percent: int = Field(25, ge=0, le=100, description="share for memories")
     history_token_percent: int = Field(35, ge=0, le=100, description="share for the chat's history")
     response_token_percent: int = Field(20, ge=1, le=100, description="share for the answer")
+
+    # the front-end's own texts
+    marker_continue: str = Field(
+        "[Continue your last message", description="SillyTavern's Continue nudge; paste the whole text"
+    )
+    marker_impersonate: str = Field(
+        "[Write your next reply from the point of view of", description="its Impersonation prompt"
+    )
+    marker_group_nudge: str = Field(
+        "[Write the next reply only as", description="its Group nudge, the text before {{char}}"
+    )
+    marker_new_chat: str = Field("[Start a new Chat]", description="its New Chat text")
+    marker_new_group_chat: str = Field(
+        "[Start a new group chat. Group members:", description="its New Group Chat text, before {{group}}"
+    )
+    marker_example_chat: str = Field("[Example Chat]", description="its New Example Chat text")
+    marker_quiet: str = Field(
+        "",
+        description="beginnings of other prompts that are no chat turn (an edited Summarize prompt), "
+        "| between them",
+    )
+
+    @field_validator(*MARKER_FIELDS)
+    @classmethod
+    def _marker_begins_with_words(cls, value: str) -> str:
+        for text in value.split("|"):
+            if text.lstrip().startswith("{{"):
+                raise ValueError("must not begin with a macro: a text is known by its first words")
+        return value
 
     @field_validator("llm")
     @classmethod

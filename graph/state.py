@@ -78,7 +78,11 @@ class TurnState(Turn):
     """The path as the front-end shows it now; a negative entry -i-1 is the new message of window row i."""
     window: list[dict[str, Any]] = field(default_factory=list)
     """The path's messages in the request, in order: index (in `messages`), id (None: new), role, speaker,
-    fingerprint, unsettled."""
+    fingerprint, unsettled, and text where it is not the message's own."""
+    settled: list[list[Any]] = field(default_factory=list)
+    """Unsettled messages whose text this request tells: id, text, fingerprint."""
+    glue: list[int] = field(default_factory=list)
+    """Paragraphs that turned out to be glued on by post-processing, as fingerprints."""
     newest: str = ""
     """The text this turn answers (the last user message)."""
     continues: int | None = None
@@ -98,7 +102,8 @@ class TurnState(Turn):
     history_from: int = 0
     """Position on the path where the prompt's history begins; what stands before it may be recalled."""
     candidates: list[dict[str, Any]] = field(default_factory=list)
-    """kind (message, card), ref, score, similarity, emotion, importance."""
+    """kind (message, card), ref, score, similarity, emotion, importance; tree_id and session_id where it
+    comes from another chat."""
     memories: list[dict[str, Any]] = field(default_factory=list)
     """The candidates that may enter the prompt, best first, with text, speaker, role and created_at."""
     # budget

@@ -9,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal
+from typing import Literal, Protocol
 
 from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
 from memory.path import Path, PathBuilder, Ranges, encode
+from memory.places import place_before
+from memory.reading import Reading, read
 from memory.reuse import stored_again
-from memory.transcript import TreeView
+from memory.transcript import Settled, TreeView
 
-__all__ = ["Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
+__all__ = ["Aligner", "Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
 
 Change = Literal["new", "append", "retry", "edit", "fork"]
 
@@ -46,6 +48,18 @@ class Alignment:
     """What the change would be if the holes were shown."""
     hole_after: list[int]
     """For each hole the row after which it stood."""
+    window: Sequence[Incoming] = ()
+    """The window's rows as they were read: `rows` and `path` speak of these."""
+    settled: Sequence[Settled] = ()
+    glue: Sequence[int] = ()
+
+
+class Aligner(Protocol):
+    """`align`, as those who need it take it."""
+
+    def __call__(
+        self, window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+    ) -> Alignment: ...
 
 
 def align(
@@ -58,6 +72,17 @@ def align(
     assistant message being lengthened; it stays on the aligned path, the longer reply takes its place when
     it is stored.
     """
+    reading = read(window, path, tree)
+    found = _align(reading.rows, path, tree, pinned=pinned, continues=continues)
+    settled = [*reading.settled]
+    if found.change == "append":
+        settled += _shown_again(found, reading, tree)
+    return replace(found, window=reading.rows, settled=settled, glue=sorted(reading.glue))
+
+
+def _align(
+    window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+) -> Alignment:
     if not window or not len(path):
         return _unmatched(window, path, tree)
     if pinned and len(window) == 1 and window[0].role == "user":
@@ -68,7 +93,18 @@ def align(
     line = _line_elsewhere(window, tree) if pinned else None
     if line is None:
         return _unmatched(window, path, tree)
-    return _on_another_line(align(window, line, tree, pinned=True, continues=continues), path, tree)
+    return _on_another_line(_align(window, line, tree, pinned=True, continues=continues), path, tree)
+
+
+def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
+    """Unsettled messages that stand there unchanged while the chat went on: what is glued on would have moved."""
+    newest = next((n for n in reversed(range(len(found.rows))) if reading.rows[n].role == "user"), None)
+    trimmed = {settled.id for settled in reading.settled}
+    return [
+        Settled(i, row.text, row.fingerprint)
+        for n, (i, row) in enumerate(zip(found.rows, reading.rows, strict=True))
+        if i is not None and n != newest and tree.unsettled(i) and i not in trimmed
+    ]
 
 
 def with_moved(alignment: Alignment, moved: set[int]) -> Alignment:
@@ -139,8 +175,7 @@ def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches
     first = found[0]
     head = first.position
     for row in reversed(range(first.row)):
-        if head and tree.role(path[head - 1]) == window[row].role:
-            head -= 1
+        head = place_before(window[row], head, path, tree)
     gaps = _Gaps(head, path.slice(head, first.position), [], first.row > 0)
     for before, after in pairwise(found):
         absent = path.slice(before.position + 1, after.position)
@@ -208,11 +243,11 @@ def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignm
 
 
 def _lone(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
-    """A user message without history: the same again while alone or unanswered, otherwise one more."""
+    """A user message without history: the same again while the only one or unanswered, otherwise one more."""
     said = window[0]
     same = len(path) - 1
-    if len(path) == 2 and tree.role(path[-1]) == "assistant":
-        same = 0
+    if same and tree.role(path[same]) == "assistant" and not _users(path.slice(same - 3, same - 1), tree):
+        same -= 1
     if tree.fingerprint(path[same]) == said.fingerprint:
         kept = path.between(0, same + 1)
         return Alignment("retry", kept, [path[same]], 1, 1, path.slice(same + 1), 0, [], same, "retry", [])

@@ -186,6 +186,18 @@ class Catalog:
         )
         return rows[0][0] if rows else None
 
+    async def recent_of_character(self, owner: str, character: str, limit: int) -> list[tuple[str, TreeKey]]:
+        """A character's sessions with their trees, most recently used first; none that a fork left behind."""
+        rows = await self._ask(
+            "SELECT session_id, trees.owner, tree_id FROM sessions JOIN trees ON trees.number = tree "
+            "WHERE sessions.owner = ? AND character = ? AND left_behind = 0 "
+            "ORDER BY updated_at DESC, session_id LIMIT ?",
+            owner,
+            character,
+            limit,
+        )
+        return [(session_id, TreeKey(*key)) for session_id, *key in rows]
+
     async def holding(self, owner: str, fingerprints: Sequence[int]) -> list[TreeKey]:
         """Trees that hold parts of a conversation, those with most of its newest parts first; at most 8."""
         return await asyncio.get_running_loop().run_in_executor(

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from graph.errors import NotFound
+from memory.glue import certain_text
 from memory.transcript import Job, Message, Transcript, TreeKey
 from memory.vectors import Item, VectorIndex
 from models.embedding import Embedder
@@ -65,7 +66,7 @@ class Derive:
     async def _message_items(self, message: Message | None) -> list[Item]:
         if message is None:
             return []
-        return [Item("message", message.id, await self._embedder.embed(message.text))]
+        return [Item("message", message.id, await self._embedder.embed(certain_text(message)))]
 
     async def _card_items(self, key: TreeKey, job: Job) -> list[Item]:
         chunks = await self._transcript.card_chunks(key, job.payload["chunks"])

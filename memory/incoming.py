@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
+from itertools import pairwise
 from typing import Any
 
 ROLES = ("user", "assistant")
+SYSTEM = ("system", "developer")
+BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
+PLACEHOLDER = re.compile(r"\[[^\]\n]+\]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,12 @@ class Incoming:
     text: str
     fingerprint: int
     index: int
+    glued: bool = False
+    """Post-processing may have glued other text to it, or it to others."""
+    merged: bool = False
+    """It may be several messages in one: no two neighbours of the request have the same role."""
+    unsettled: bool = False
+    """Of its text some may not have been said."""
 
 
 @lru_cache(maxsize=8192)
@@ -34,19 +45,63 @@ def incoming(messages: Sequence[Mapping[str, Any]], names: Iterable[str]) -> lis
 
     The speaker is the message's `name`, or a leading "Name: " whose Name is in `names`. The text is kept as
     it came, the fingerprint leaves such a prefix out, so that a chat stays the same when prefixes are
-    switched on or off. Any: OpenAI's JSON.
+    switched on or off. A prompt that is a single message is taken apart (`_single`). Any: OpenAI's JSON.
     """
     known = [name for name in names if name]
-    rows = []
+    if len(messages) == 1 and len(known) > 1:
+        return _single(text_of(messages[0].get("content")), known) or _rows(messages, known)
+    return _rows(messages, known)
+
+
+def _rows(messages: Sequence[Mapping[str, Any]], known: Sequence[str]) -> list[Incoming]:
+    rows: list[Incoming] = []
+    glued = all(message.get("role") not in SYSTEM for message in messages[1:])
+    merged = all(a.get("role") != b.get("role") for a, b in pairwise(messages))
+    first = next((n for n, message in enumerate(messages) if message.get("role") not in SYSTEM), 0)
     for index, message in enumerate(messages):
         role = message.get("role", "")
         text = text_of(message.get("content")) if role in ROLES else ""
-        if text.strip():
+        if text.strip() and not (index == first and _is_placeholder(text, messages[index + 1 :])):
             name = str(message.get("name") or "")
-            prefix = _prefix(text, [name, *known] if name else known)
-            said = text.lstrip()[len(prefix) + 1 :] if prefix else text
-            rows.append(Incoming(role, name or prefix, text, fingerprint(role, said), index))
+            row = row_of(role, name, text, known, index)
+            rows.append(replace(row, glued=glued and role == "user", merged=merged))
     return rows
+
+
+def _is_placeholder(text: str, later: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a chat's first message only makes room for the character's: "[Start a new chat]"."""
+    return bool(PLACEHOLDER.fullmatch(text.strip())) and bool(later) and later[0].get("role") == "assistant"
+
+
+def _single(text: str, names: Sequence[str]) -> list[Incoming]:
+    """The messages of a prompt that was written as one text, each led by its speaker's name.
+
+    What stands before the first name, or before the last line of its own in brackets that a name follows (the
+    start of the chat, after example dialogues), is no message. The user's name is the last one's, who is
+    answered; the other names are characters.
+    """
+    parts = BLANK_LINE.split(text.strip())
+    speakers = [_prefix(part, names) for part in parts]
+    heads = [
+        n for n, part in enumerate(parts) if PLACEHOLDER.fullmatch(part) and any(speakers[n + 1 : n + 2])
+    ]
+    starts = [n for n, name in enumerate(speakers) if name and n > (heads[-1] if heads else -1)]
+    if len(starts) < 2:
+        return []
+    user = speakers[starts[-1]]
+    rows = []
+    for start, end in zip(starts, [*starts[1:], len(parts)], strict=True):
+        role = "user" if speakers[start] == user else "assistant"
+        row = row_of(role, speakers[start], "\n\n".join(parts[start:end]), names)
+        rows.append(replace(row, glued=True))
+    return rows
+
+
+def row_of(role: str, name: str, text: str, names: Sequence[str], index: int = 0) -> Incoming:
+    """One row of a text; `name` is its speaker's, where that came beside the text."""
+    prefix = _prefix(text, [name, *names] if name else names)
+    said = text.lstrip()[len(prefix) + 1 :] if prefix else text
+    return Incoming(role, name or prefix, text, fingerprint(role, said), index)
 
 
 def text_of(content: object) -> str:

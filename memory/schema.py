@@ -20,6 +20,8 @@ TREE_SCHEMA = (
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, forked_from TEXT NOT NULL,
         left_behind INTEGER NOT NULL, path TEXT NOT NULL, history_from INTEGER, last_turn_id TEXT NOT NULL,
         last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL)""",
+    # Paragraphs that post-processing glued to messages: known ones are cut off before anything is stored.
+    "CREATE TABLE IF NOT EXISTS glue(fingerprint INTEGER PRIMARY KEY)",
     """CREATE TABLE IF NOT EXISTS cards(
         id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL, text TEXT NOT NULL,
         user_persona TEXT NOT NULL, hash TEXT NOT NULL, seen INTEGER NOT NULL, UNIQUE(name, hash))""",
@@ -53,10 +55,32 @@ CATALOG_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS sessions_chat ON sessions(owner, chat_id, left_behind, updated_at)",
     """CREATE INDEX IF NOT EXISTS sessions_person
         ON sessions(owner, chat_id, user_name, character, left_behind, updated_at)""",
+    """CREATE INDEX IF NOT EXISTS sessions_character
+        ON sessions(owner, character, left_behind, updated_at)""",
     """CREATE TABLE IF NOT EXISTS pairs(
         pair INTEGER NOT NULL, seen INTEGER NOT NULL, tree INTEGER NOT NULL,
         PRIMARY KEY(pair, seen, tree)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS pairs_tree ON pairs(tree)",
     """CREATE TABLE IF NOT EXISTS dirty(
         owner TEXT NOT NULL, tree_id TEXT NOT NULL, PRIMARY KEY(owner, tree_id)) WITHOUT ROWID""",
+)
+
+LIBRARY_VERSION = 1
+LIBRARY_SCHEMA = (
+    """CREATE TABLE IF NOT EXISTS characters(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
+        card TEXT NOT NULL, hash TEXT NOT NULL, imported_at REAL NOT NULL, UNIQUE(owner, source))""",
+    # `character` is empty for a book of its own, else the name of the character whose card holds it.
+    """CREATE TABLE IF NOT EXISTS books(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, name TEXT NOT NULL,
+        character TEXT NOT NULL, UNIQUE(owner, name, character))""",
+    """CREATE TABLE IF NOT EXISTS lore(
+        id INTEGER PRIMARY KEY AUTOINCREMENT, book INTEGER NOT NULL REFERENCES books ON DELETE CASCADE,
+        uid TEXT NOT NULL, content TEXT NOT NULL, keys TEXT NOT NULL, secondary_keys TEXT NOT NULL,
+        comment TEXT NOT NULL, enabled INTEGER NOT NULL, constant INTEGER NOT NULL,
+        insertion_order REAL NOT NULL, details TEXT NOT NULL, hash TEXT NOT NULL, imported_at REAL NOT NULL,
+        UNIQUE(book, uid))""",
+    """CREATE TABLE IF NOT EXISTS book_scopes(
+        owner TEXT NOT NULL, book TEXT NOT NULL, scope TEXT NOT NULL, target TEXT NOT NULL,
+        PRIMARY KEY(owner, book, scope, target)) WITHOUT ROWID""",
 )

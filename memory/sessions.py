@@ -9,18 +9,19 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from typing import NamedTuple, Protocol
 
-from memory.align import Alignment, Incoming, align
+from memory.align import Aligner, Alignment, Incoming, align
 from memory.files import safe_name
 from memory.locks import KeyedLocks
 from memory.path import Path
+from memory.reading import paragraphs_of
 from memory.transcript import Session, Transcript, TreeKey, TreeView
 from memory.tree_shape import NO_TREE
 
 LINES_A_TREE = 4
 """Sessions of one tree that are aligned; the others hold fewer of the window's newest messages."""
 NEWEST_ROWS = 12
-TELLING_USERS = 3
-"""So many user messages in common tell that a window is of a session whose beginning it does not show."""
+TELLING = 3
+"""So many messages in common, each said once in its tree, tell whose a window is that begins later."""
 
 
 SHARED_BY_A_FORK = 3
@@ -65,9 +66,10 @@ class Finder(Protocol):
 class Sessions:
     """Finds sessions and serialises their turns; one a process."""
 
-    def __init__(self, transcript: Transcript, finder: Finder) -> None:
+    def __init__(self, transcript: Transcript, finder: Finder, aligner: Aligner = align) -> None:
         self._transcript = transcript
         self._finder = finder
+        self._align = aligner
         self._locks = KeyedLocks()
 
     @asynccontextmanager
@@ -150,7 +152,7 @@ class Sessions:
     async def _on(self, session: Session, request: Request) -> Assignment:
         """A session known by an id."""
         tree = await self._transcript.tree(session.key)
-        alignment = align(request.window, session.path, tree, pinned=True, continues=request.continues)
+        alignment = self._align(request.window, session.path, tree, pinned=True, continues=request.continues)
         return Assignment(session.key, session.session_id, session, alignment)
 
     @staticmethod
@@ -158,45 +160,56 @@ class Sessions:
         alignment = align(request.window, Path([]), NO_TREE, pinned=False, continues=request.continues)
         return Assignment(TreeKey(request.owner, safe_name(session_id)), session_id, None, alignment)
 
+    async def _trees_of(self, request: Request) -> list[TreeKey]:
+        """Trees that hold parts of the window; where none does, of what its merged rows may consist of."""
+        window = request.window
+        found = await self._finder.holding(request.owner, [row.fingerprint for row in window])
+        if found or not any(row.glued or row.merged for row in window):
+            return found
+        parts = [part for row in window for part in paragraphs_of(row)]
+        return await self._finder.holding(request.owner, [part.fingerprint for part in parts])
+
     async def _by_content(self, request: Request) -> _Candidate | None:
         """The session that the window matches best, of a bounded number of likely ones."""
         window = request.window
         best: _Candidate | None = None
-        for key in await self._finder.holding(request.owner, [row.fingerprint for row in window]):
+        for key in await self._trees_of(request):
             tree = await self._transcript.tree(key)
             for session in _likeliest(await self._transcript.lines(key), window, tree):
-                alignment = align(window, session.path, tree, pinned=False, continues=request.continues)
+                alignment = self._align(window, session.path, tree, pinned=False, continues=request.continues)
                 anothers = bool(request.chat_id and session.chat_id)
-                candidate = _Candidate(session, alignment, anothers or alignment.change == "fork")
-                if candidate.tells(window) and (best is None or candidate.rank(window) > best.rank(window)):
+                candidate = _Candidate(session, tree, alignment, anothers or alignment.change == "fork")
+                if candidate.tells() and (best is None or candidate.rank() > best.rank()):
                     best = candidate
-            if best is not None and best.is_plain(len(window)):
+            if best is not None and best.is_plain():
                 break
         return best
 
 
 class _Candidate(NamedTuple):
     session: Session
+    tree: TreeView
     alignment: Alignment
     is_fork: bool
     """Its line stays as it is: what comes is a new session of its tree."""
 
-    def rank(self, window: Sequence[Incoming]) -> tuple[float, ...]:
+    def rank(self) -> tuple[float, ...]:
         """A line that just goes on first (another chat may have gone on with the same words), then most in
         common, lines that are no fork, lines without an id, less left behind, used last."""
         a, s = self.alignment, self.session
-        plain = self.is_plain(len(window))
+        plain = self.is_plain()
         return (plain, a.matched, not self.is_fork, not s.chat_id, -len(a.left), s.updated_at)
 
-    def tells(self, window: Sequence[Incoming]) -> bool:
+    def tells(self) -> bool:
         """Whether the window belongs to this session, or to one that shares its tree."""
-        shares = not self.is_fork or self.alignment.matched >= SHARED_BY_A_FORK
-        return shares and _identifies(self.alignment, window)
+        stored = sum(i is not None for i in self.alignment.rows)
+        shares = not self.is_fork or stored >= SHARED_BY_A_FORK
+        return shares and _identifies(self.alignment, self.tree)
 
-    def is_plain(self, rows: int) -> bool:
+    def is_plain(self) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
         goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork
-        return goes_on and self.alignment.matched >= rows - 1
+        return goes_on and self.alignment.matched >= len(self.alignment.window) - 1
 
 
 def new_id() -> str:
@@ -204,22 +217,26 @@ def new_id() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
 
 
-def _identifies(alignment: Alignment, window: Sequence[Incoming]) -> bool:
+def _identifies(alignment: Alignment, tree: TreeView) -> bool:
     """Whether a window without an id belongs to the session it was aligned with.
 
     A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
     the session's beginning, chance matches must not lend a stranger's: it has to end where the session does,
-    or to have several of the user's messages in common.
+    or to have several messages in common that are not said all the time.
     """
+    window = alignment.window
     if not alignment.matched_users:
         return False
     if len(window) == 1:
         return alignment.change == "retry"
     if not alignment.head:
         return True
-    users = sum(row.role == "user" for row in window)
+    known = [n for n, i in enumerate(alignment.rows) if i is not None]
+    users = sum(row.role == "user" for row in window[: known[-1]])
     goes_on = alignment.apart_from_holes in ("append", "retry")
-    return alignment.matched_users * 2 >= users - 1 and (goes_on or alignment.matched_users >= TELLING_USERS)
+    if alignment.matched_users * 2 < users - 1:
+        return False
+    return goes_on or sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known) >= TELLING
 
 
 def _likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:

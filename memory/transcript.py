@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from memory.path import Path, Ranges
+
+if TYPE_CHECKING:
+    from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 
 JobKind = Literal["embed_message", "embed_card", "read_emotion", "summarise"]
 
@@ -117,6 +120,15 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """An unsettled message, and what of it was said as a later request shows."""
+
+    id: int
+    text: str
+    fingerprint: int
+
+
+@dataclass(frozen=True, slots=True)
 class TurnWrite:
     """What one turn writes, in one transaction."""
 
@@ -138,6 +150,10 @@ class TurnWrite:
     """Set when the card is new or changed."""
     history_from: int | None = None
     """Position on `path` to be held as the start of the prompt's history."""
+    settled: Sequence[Settled] = ()
+    """Unsettled messages that are settled: their text is replaced in place, and embedded again."""
+    glue: Sequence[int] = ()
+    """Fingerprints (as of role `system`) of paragraphs that post-processing glues to messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +197,20 @@ class TreeView(Protocol):
 
     def parent(self, message_id: int) -> int | None: ...
 
+    def unsettled(self, message_id: int) -> bool: ...
+
+    def within(self, fingerprint: int) -> Sequence[int]:
+        """Ids of unsettled messages of which some paragraphs alone have this fingerprint."""
+        ...
+
+    def paragraphs(self, message_id: int) -> Sequence[str]:
+        """The paragraphs of an unsettled message."""
+        ...
+
+    def is_glue(self, fingerprint: int) -> bool:
+        """Whether a paragraph (fingerprint as of role `system`) is known as glued on."""
+        ...
+
 
 class Transcript(Protocol):
     """The store of trees. Every write is durable when it returns (synchronous=FULL)."""
@@ -210,6 +240,19 @@ class Transcript(Protocol):
         card gets its row, its chunks and an `embed_card` job. Repeating a session's last turn (`turn_id`)
         leaves the same state and returns the same ids. Creates tree and session when they do not exist.
         """
+        ...
+
+    async def absorb(self, write: BulkWrite) -> BulkDone:
+        """Add whole chats to a tree in one transaction, with their dates and jobs; raises NotFound for an
+        unknown parent. Doing so again changes nothing."""
+        ...
+
+    async def dump(self, key: TreeKey, *, after: int, limit: int) -> list[BulkMessage]:
+        """A page of everything kept of a tree's messages, in order of id, ids above `after`."""
+        ...
+
+    async def outline(self, key: TreeKey) -> TreeOutline:
+        """Everything kept of a tree besides its messages and what is derived from them."""
         ...
 
     async def delete(self, owner: str, session_id: str) -> list[int]:

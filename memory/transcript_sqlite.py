@@ -11,6 +11,7 @@ from pathlib import Path as FilePath
 from typing import Concatenate, ParamSpec, TypeVar
 
 from graph.errors import NotFound
+from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 from memory.catalog import Catalog, remove_database
 from memory.open_trees import OpenTrees
 from memory.path import Path, Ranges
@@ -168,6 +169,31 @@ class SqliteTranscript:
                 self._catalog.record(record_of(tree), whole=True)
         except sqlite3.Error:
             log.exception("chat %s is stored; the catalog could not be brought up to date", tree.key)
+
+    async def absorb(self, write: BulkWrite) -> BulkDone:
+        return await self._in_thread(self._absorb, write)
+
+    def _absorb(self, write: BulkWrite) -> BulkDone:
+        with self._trees.use(write.key, create=True) as tree:
+            assert tree is not None
+            self._catalog.mark(write.key)
+            try:
+                done, applied = tree.absorb(write)
+            except BaseException:
+                if not tree.lines:
+                    self._discard(write.key, tree)
+                raise
+            if applied is not None:
+                self._note(tree, applied)
+            elif tree.outbox_is_empty():
+                self._catalog.unmark(write.key)
+            return done
+
+    async def dump(self, key: TreeKey, *, after: int, limit: int) -> list[BulkMessage]:
+        return await self._with_tree(key, TreeFile.dump, after, limit) or []
+
+    async def outline(self, key: TreeKey) -> TreeOutline:
+        return await self._with_tree(key, TreeFile.outline) or TreeOutline()
 
     async def delete(self, owner: str, session_id: str) -> list[int]:
         return await self._in_thread(self._delete, owner, session_id)

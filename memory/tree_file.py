@@ -13,14 +13,15 @@ from pathlib import Path as FilePath
 from typing import Any
 
 from graph.errors import NotFound
-from memory import tree_cards, tree_outbox, tree_summaries
+from memory import tree_bulk, tree_cards, tree_outbox, tree_summaries
+from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 from memory.files import open_database, transaction
 from memory.path import Path, Ranges
 from memory.schema import TREE_SCHEMA, TREE_VERSION
 from memory.transcript import Card, CardChunk, Job, Message, Session, Summary, TreeKey, TurnWrite
 from memory.tree_removal import remove_session
 from memory.tree_shape import TreeShape, load_shape
-from memory.tree_turn import Line, lay, next_session, write_turn
+from memory.tree_turn import Line, lay, next_session, settle, write_turn
 
 _MESSAGE = (
     "id, parent, role, speaker, text, fingerprint, emotion, confidence, importance, turn_id, created_at, "
@@ -95,12 +96,46 @@ class TreeFile:
         session = next_session(write, turn, old.session if old else None, time.time())
         with self._change():
             line = write_turn(self._connection, write, turn, session)
+            settle(self._connection, write, session.updated_at)
             behind = self._leave_behind(write) if old is None else None
         for added in turn.added.values():
             shape.add(added.id, added.parent, added.message.role, added.message.fingerprint)
+            if added.message.unsettled:
+                shape.add_unsettled(added.id, added.message.text)
+        for said in write.settled:
+            shape.settle(said.id, said.fingerprint)
+        shape.add_glue(write.glue)
         changed = [line] if behind is None else [behind, line]
         self.lines |= {c.session.session_id: c for c in changed}
         return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])
+
+    def absorb(self, write: BulkWrite) -> tuple[BulkDone, Applied | None]:
+        """Apply a bulk write; None as well when nothing of it was new."""
+        shape = self.loaded_shape()
+        laid = tree_bulk.lay_bulk(write, shape, self._next_id())
+        sessions = []
+        for given in write.sessions:
+            old = self.lines.get(given.session_id)
+            session = tree_bulk.next_line(self.key, given, laid, old.session if old else None)
+            sessions += [] if session is None else [(given, session)]
+        if not sessions and not laid.added and not write.cards and not write.summaries:
+            return BulkDone(laid.ids, 0), None
+        numbers = {line.session.session_id: line.number for line in self.lines.values()}
+        with self._change():
+            lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, time.time())
+        for placed in laid.added:
+            shape.add(placed.id, placed.parent, placed.message.role, placed.message.fingerprint)
+        self.lines |= {line.session.session_id: line for line in lines}
+        self._summaries = None
+        changed = [line.session for line in lines]
+        applied = Applied(self.lines[write.sessions[0].session_id], changed, [p.id for p in laid.added])
+        return BulkDone(laid.ids, len(laid.added), changed), applied
+
+    def dump(self, after: int, limit: int) -> list[BulkMessage]:
+        return tree_bulk.read_messages(self._connection, after, limit)
+
+    def outline(self) -> TreeOutline:
+        return tree_bulk.outline(self._connection, self.lines.values())
 
     def _leave_behind(self, write: TurnWrite) -> Line | None:
         """Mark the line that a fork without an id leaves; one that has an id is found by it."""

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from array import array
-from collections.abc import Sequence
+from bisect import insort
+from collections.abc import Iterable, Sequence
 
 from graph.errors import NotFound
+from memory.glue import paragraphs, readings
 
 GONE = 0
 _ROLES = ("", "user", "assistant")
@@ -20,6 +22,9 @@ class TreeShape:
         self._roles = bytearray([GONE])
         self._fingerprints = array("q", [0])
         self._ids: dict[int, list[int]] = {}
+        self._unsettled: dict[int, list[str]] = {}
+        self._within: dict[int, list[int]] = {}
+        self._glue: set[int] = set()
 
     def add(self, message_id: int, parent: int | None, role: str, fingerprint: int) -> None:
         """Add a message; ids come in ascending order."""
@@ -32,6 +37,43 @@ class TreeShape:
         self._parents.append(parent)
         self._fingerprints.append(fingerprint)
         self._roles.append(role)
+
+    def add_unsettled(self, message_id: int, text: str) -> None:
+        """Note that some of a message's text may not have been said."""
+        parts = paragraphs(text)
+        self._unsettled[message_id] = parts
+        for fingerprint, _ in readings(self.role(message_id), parts):
+            self._within.setdefault(fingerprint, []).append(message_id)
+
+    def settle(self, message_id: int, fingerprint: int) -> None:
+        """A message's text is known now; it may be another than was stored."""
+        for ids in self._within.values():
+            if message_id in ids:
+                ids.remove(message_id)
+        self._unsettled.pop(message_id, None)
+        self._ids[self._fingerprints[message_id]].remove(message_id)
+        self._fingerprints[message_id] = fingerprint
+        insort(self._ids.setdefault(fingerprint, []), message_id)
+
+    def add_glue(self, fingerprints: Iterable[int]) -> None:
+        self._glue.update(fingerprints)
+
+    def unsettled(self, message_id: int) -> bool:
+        return message_id in self._unsettled
+
+    def within(self, fingerprint: int) -> Sequence[int]:
+        return self._within.get(fingerprint, ())
+
+    def paragraphs(self, message_id: int) -> Sequence[str]:
+        return self._unsettled.get(message_id, ())
+
+    def is_glue(self, fingerprint: int) -> bool:
+        return fingerprint in self._glue
+
+    def fingerprints_of(self, message_id: int) -> list[int]:
+        """The fingerprint that a message has, and those it may turn out to have."""
+        parts = self._unsettled.get(message_id, ())
+        return [self.fingerprint(message_id), *(fp for fp, _ in readings(self.role(message_id), parts))]
 
     def ids_of(self, fingerprint: int) -> Sequence[int]:
         return self._ids.get(fingerprint, ())
@@ -83,4 +125,7 @@ def load_shape(connection: sqlite3.Connection) -> TreeShape:
     shape = TreeShape()
     for row in connection.execute("SELECT id, parent, role, fingerprint FROM messages ORDER BY id"):
         shape.add(*row)
+    for message_id, text in connection.execute("SELECT id, text FROM messages WHERE unsettled"):
+        shape.add_unsettled(message_id, text)
+    shape.add_glue(fingerprint for (fingerprint,) in connection.execute("SELECT fingerprint FROM glue"))
     return shape

@@ -140,6 +140,20 @@ def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn,
     return line
 
 
+def settle(connection: sqlite3.Connection, write: TurnWrite, now: float) -> None:
+    """Replace the texts of messages that are settled, and keep what was glued; inside the turn's transaction."""
+    for said in write.settled:
+        connection.execute(
+            """UPDATE messages SET text = :text, fingerprint = :fingerprint, unsettled = 0, twin =
+                (SELECT count(*) FROM messages other WHERE other.fingerprint = :fingerprint
+                 AND other.parent IS messages.parent AND other.id <> messages.id)
+            WHERE id = :id""",
+            {"id": said.id, "text": said.text, "fingerprint": said.fingerprint},
+        )
+    enqueue(connection, "embed_message", [said.id for said in write.settled], now)
+    connection.executemany("INSERT OR IGNORE INTO glue VALUES (?)", [(fp,) for fp in write.glue])
+
+
 def _row(added: Added, number: int, turn_id: str, now: float) -> tuple[object, ...]:
     m = added.message
     said = (m.role, m.speaker, m.text, m.fingerprint, added.twin, m.unsettled)

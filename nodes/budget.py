@@ -17,7 +17,8 @@ from memory.transcript import Transcript, TreeKey
 from nodes.history import Measured, Ruler, Said, as_chat, first_shown, kept_tokens
 from nodes.layout import MESSAGE_OVERHEAD
 
-MEMORY_HEADING = "[What {name} remembers from earlier in this chat; use it where it fits, do not quote it.]"
+MEMORY_HEADING = "[What {name} remembers from earlier {where}; use it where it fits, do not quote it.]"
+HERE, ELSEWHERE = "in this chat", "in this chat and in other chats"
 SUMMARY_HEADING = "[Earlier in this chat, before the messages below:]"
 SUMMARY_SHARE = 0.5
 """The share of the memory budget that summaries may take."""
@@ -82,7 +83,9 @@ class Budget:
 
     async def _memory_block(self, state: TurnState, room: int) -> str:
         """What is recalled for this moment, in the order in which it was said."""
-        heading = MEMORY_HEADING.format(name=state.card.get("name") or state.character or "the character")
+        name = state.card.get("name") or state.character or "the character"
+        where = ELSEWHERE if any(is_from_another_chat(m) for m in state.memories) else HERE
+        heading = MEMORY_HEADING.format(name=name, where=where)
         room -= (await self.ruler.texts([heading]))[0] + MESSAGE_OVERHEAD
         path = Path(state.path)
         lines = [(_memory_at(path, m), memory_line(m, state)) for m in state.memories]
@@ -161,7 +164,7 @@ def _memory_place(entries: Sequence[Entry], state: TurnState) -> int:
 
 
 def memory_line(memory: dict[str, Any], state: TurnState) -> str:
-    """One memory as the prompt shows it: who said it and when (UTC date of storing)."""
+    """One memory as the prompt shows it: who said it, when (UTC date of storing), whether elsewhere."""
     if memory["kind"] == "card":
         return f"- About {state.card.get('name') or state.character or 'the character'}: {memory['text']}"
     speaker = memory["speaker"] or (
@@ -169,10 +172,18 @@ def memory_line(memory: dict[str, Any], state: TurnState) -> str:
     )
     when = datetime.fromtimestamp(memory["created_at"], UTC).date().isoformat()
     text = memory["text"].strip().removeprefix(f"{speaker}:").strip()
-    return f"- {speaker} ({when}): {text}"
+    where = ", from another chat" if is_from_another_chat(memory) else ""
+    return f"- {speaker} ({when}{where}): {text}"
+
+
+def is_from_another_chat(memory: dict[str, Any]) -> bool:
+    return bool(memory.get("session_id"))
 
 
 def _memory_at(path: Path, memory: dict[str, Any]) -> int:
+    """What other chats hold comes first, then the card, then this chat in its order."""
+    if is_from_another_chat(memory):
+        return -2
     return (path.position(memory["ref"]) or 0) if memory["kind"] == "message" else -1
 
 

@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext, session_of_thread
 from graph.errors import BadRequest
 from graph.state import ChatMessage, Turn, TurnState
-from memory.align import Alignment, Incoming, align, incoming, with_moved
+from memory.align import Aligner, Alignment, Incoming, align, incoming, with_moved
 from memory.files import safe_name
 from memory.incoming import text_of
 from memory.path import Path
@@ -29,6 +29,7 @@ class Reconcile:
     """Sets every field of the state anew: no node sees a value that an earlier turn left."""
 
     transcript: Transcript
+    align: Aligner = align
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         owner = (runtime.context or TurnContext()).owner
@@ -45,7 +46,7 @@ class Reconcile:
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
         window = incoming(messages, turn.names)
         alignment = await self._align(turn, key, session, window)
-        return update | {"tree_id": key.tree_id} | planned(turn.kind, session, window, alignment, messages)
+        return update | {"tree_id": key.tree_id} | planned(turn, session, alignment)
 
     @staticmethod
     def _session_of_run(runtime: Runtime[TurnContext], owner: str) -> str:
@@ -69,7 +70,9 @@ class Reconcile:
     ) -> Alignment:
         tree = await self.transcript.tree(key)
         path = session.path if session else Path([])
-        alignment = align(window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue")
+        alignment = self.align(
+            window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue"
+        )
         if not alignment.holes:
             return alignment
         system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] in SYSTEM_ROLES)
@@ -78,14 +81,9 @@ class Reconcile:
         return with_moved(alignment, moved) if moved else alignment
 
 
-def planned(
-    kind: str,
-    session: Session | None,
-    window: Sequence[Incoming],
-    alignment: Alignment,
-    messages: Sequence[ChatMessage],
-) -> dict[str, Any]:
+def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[str, Any]:
     """The plan as state: rows of the window with the ids they have, the path, and what is answered."""
+    window, kind = alignment.window, turn.kind
     rows: list[dict[str, Any]] = [
         {
             "index": row.index,
@@ -93,10 +91,12 @@ def planned(
             "role": row.role,
             "speaker": row.speaker,
             "fingerprint": row.fingerprint,
+            "unsettled": row.unsettled,
         }
+        | ({} if row.text == text_of(turn.messages[row.index].get("content")) else {"text": row.text})
         for row, message_id in zip(window, alignment.rows, strict=True)
     ]
-    last_user = max((i for i, m in enumerate(messages) if m["role"] == "user"), default=None)
+    last_user = max((i for i, m in enumerate(turn.messages) if m["role"] == "user"), default=None)
     lengthened = kind == "continue" and bool(window) and window[-1].role == "assistant"
     on_path = {row["id"] for row in rows}
     shown = Path(alignment.path)
@@ -106,10 +106,12 @@ def planned(
         "base_version": session.version if session else 0,
         "path": alignment.path,
         "window": rows,
-        "newest": next((row.text for row in window if row.index == last_user), ""),
+        "newest": next((r.text for r in reversed(window) if r.index == last_user and r.role == "user"), ""),
         "continues": len(window) - 1 if lengthened else None,
         "held": shown.position(session.history_from) if session and session.history_from else None,
         "moved": _moved(shown, first, on_path),
+        "settled": [[said.id, said.text, said.fingerprint] for said in alignment.settled],
+        "glue": list(alignment.glue),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
+from memory.glue import certain_text
 from memory.transcript import Message, Transcript, TreeKey
 from models.reranker import Reranker
 from nodes.retrieve import last_text
@@ -34,18 +36,25 @@ class Rerank:
         return {"memories": memories[: context.memories]}
 
     async def _with_text(self, key: TreeKey, candidates: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        said = [c["ref"] for c in candidates if c["kind"] == "message"]
         described = [c["ref"] for c in candidates if c["kind"] == "card"]
-        texts = {("message", m.id): of_message(m) for m in await self.transcript.messages(key, said)}
-        for chunk in await self.transcript.card_chunks(key, described):
-            texts["card", chunk.id] = {"text": chunk.text}
-        return [c | texts[c["kind"], c["ref"]] for c in candidates]
+        texts: dict[tuple[str, str, int], dict[str, Any]] = {
+            ("", "card", c.id): {"text": c.text} for c in await self.transcript.card_chunks(key, described)
+        }
+        said: defaultdict[str, list[int]] = defaultdict(list)
+        for candidate in candidates:
+            if candidate["kind"] == "message":
+                said[candidate.get("tree_id", "")].append(candidate["ref"])
+        for tree_id, refs in said.items():
+            tree = TreeKey(key.owner, tree_id) if tree_id else key
+            for message in await self.transcript.messages(tree, refs):
+                texts[tree_id, "message", message.id] = of_message(message)
+        return [c | texts[c.get("tree_id", ""), c["kind"], c["ref"]] for c in candidates]
 
 
 def of_message(message: Message) -> dict[str, Any]:
     """What the prompt needs to know of a recalled message."""
     return {
-        "text": message.text,
+        "text": certain_text(message),
         "role": message.role,
         "speaker": message.speaker,
         "created_at": message.created_at,

@@ -14,12 +14,14 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
+from memory.glue import certain_text
 from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Message, Transcript, TreeKey
 from memory.vectors import Hit, Vector, VectorIndex
 from models.embedding import Embedder
 from nodes.history import Ruler, Said, history_from
+from nodes.other_chats import Here, OtherChats
 
 EMOTION_BOOST = 0.3
 MOST_UNEMBEDDED = 1000
@@ -35,6 +37,7 @@ class Retrieve:
     embedder: Embedder
     ruler: Ruler
     said: Said
+    others: OtherChats
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         context = runtime.context or TurnContext()
@@ -48,6 +51,8 @@ class Retrieve:
         found = await self._messages(key, query, recallable, state, context.candidates)
         if state.card and not state.card.get("rows"):
             found += await self._card(key, query, context.candidates)
+        if context.memory == "character" and (character := alone_with(state)):
+            found += await self._elsewhere(key, query, character, state, context.candidates)
         found.sort(key=lambda c: c["score"], reverse=True)
         return {"history_from": start, "candidates": found[: context.candidates]}
 
@@ -78,6 +83,18 @@ class Retrieve:
             for hit in hits
         ]
 
+    async def _elsewhere(
+        self, key: TreeKey, query: str, character: str, state: TurnState, k: int
+    ) -> list[dict[str, Any]]:
+        shown = frozenset(row["fingerprint"] for row in state.window)
+        here = Here(key, state.session_id, Path(state.path), shown)
+        found = await self.others.search(here, character, await self._vector(query), k)
+        return [
+            scored(f.hit, f.message, state.emotion)
+            | {"tree_id": f.session.key.tree_id, "session_id": f.session.session_id}
+            for f in found
+        ]
+
     async def _vector(self, text: str) -> Vector:
         pieces = await self.embedder.embed(text, urgent=True)
         mean: Vector = pieces.mean(axis=0)
@@ -87,6 +104,13 @@ class Retrieve:
 def last_text(state: TurnState) -> str:
     """The text of the window's last row, for requests without a user message."""
     return text_of(state.messages[state.window[-1]["index"]].get("content")) if state.window else ""
+
+
+def alone_with(state: TurnState) -> str:
+    """The one character of the chat, under the name that sessions have; none in a group."""
+    character: str = state.card.get("name") or state.character
+    others = set(state.names) - {state.user_name, state.character, character}
+    return "" if others else character
 
 
 def scored(hit: Hit, message: Message, emotion: str) -> dict[str, Any]:
@@ -114,7 +138,7 @@ def by_words(query: str, messages: Sequence[Message]) -> list[Hit]:
     The score is the share of the query's words that the message has, each weighted by its inverse document
     frequency log(1 + n/df) over these messages; in [0, 1], standing in for a cosine until there is a vector.
     """
-    texts = [words_of(m.text) for m in messages]
+    texts = [words_of(certain_text(m)) for m in messages]
     frequency = Counter(word for words in texts for word in words)
 
     def weight(words: Iterable[str]) -> float:

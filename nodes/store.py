@@ -9,10 +9,9 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
-from memory.align import fingerprint
-from memory.incoming import text_of
+from memory.incoming import row_of, text_of
 from memory.path import Path
-from memory.transcript import Card, Committed, NewMessage, Transcript, TreeKey, TurnWrite
+from memory.transcript import Card, Committed, NewMessage, Settled, Transcript, TreeKey, TurnWrite
 from memory.working import WorkingMemory
 from nodes.history import newest_index
 
@@ -41,7 +40,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
     before = ""
     path, rows = state.path, [i for i, row in enumerate(state.window) if row["id"] is None]
     if state.continues is not None and replies:
-        before = text_of(state.messages[state.window[state.continues]["index"]].get("content"))
+        before = text_of_row(state, state.continues)
         path = Path(path).prefix(len(Path(path)) - 1).ranges
         rows = [i for i in rows if i != state.continues]
     numbers = {row: n for n, row in enumerate(rows)}
@@ -58,15 +57,20 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
         forked_from=state.forked_from,
         card=card_of(state),
         history_from=state.history_from,
+        settled=[Settled(*said) for said in state.settled],
+        glue=state.glue,
     )
 
 
 def new_message(state: TurnState, row: int) -> NewMessage:
     """A row of the window that is not stored yet; the newest message's emotion is known already."""
     shown = state.window[row]
-    text = text_of(state.messages[shown["index"]].get("content"))
     message = NewMessage(
-        shown["role"], shown["speaker"] or speaker_of(state, shown["role"]), text, shown["fingerprint"]
+        shown["role"],
+        shown["speaker"] or speaker_of(state, shown["role"]),
+        text_of_row(state, row),
+        shown["fingerprint"],
+        shown["unsettled"],
     )
     if shown["role"] != "user" or row != newest_row(state):
         return message
@@ -77,6 +81,12 @@ def new_message(state: TurnState, row: int) -> NewMessage:
         importance=state.importance,
         emotion_known=True,
     )
+
+
+def text_of_row(state: TurnState, row: int) -> str:
+    """What a row of the window says: its message's text, or the part of it that was read as this row."""
+    shown = state.window[row]
+    return str(shown["text"]) if "text" in shown else text_of(state.messages[shown["index"]].get("content"))
 
 
 def speaker_of(state: TurnState, role: str) -> str:
@@ -90,13 +100,15 @@ def speaker_of(state: TurnState, role: str) -> str:
 def newest_row(state: TurnState) -> int | None:
     """The row of the message that this turn answers; none where that has no text."""
     newest = newest_index(state)
-    return next((i for i, row in enumerate(state.window) if row["index"] == newest), None)
+    rows = [i for i, row in enumerate(state.window) if row["index"] == newest and row["role"] == "user"]
+    return rows[-1] if rows else None
 
 
 def reply_message(state: TurnState, text: str) -> NewMessage:
     """A reply as it is stored; its emotion is read later, from the outbox."""
     speaker = state.character or state.card.get("name", "")
-    return NewMessage("assistant", speaker, text, fingerprint("assistant", text))
+    said = row_of("assistant", "", text, [name for name in (speaker, *state.names) if name])
+    return NewMessage("assistant", speaker, text, said.fingerprint)
 
 
 def card_of(state: TurnState) -> Card | None:

@@ -80,14 +80,19 @@ _TEXT_FIELDS = (
 
 def read_card(source: Path | str | bytes) -> CharacterCard:
     """Read a card from a file or its bytes; raises BadRequest saying what is wrong with it."""
+    return card_of(card_json(source))
+
+
+def card_json(source: Path | str | bytes) -> dict[str, Any]:  # Any: a card as it came
+    """A card's JSON, unchecked; raises BadRequest where there is none."""
     raw = source if isinstance(source, bytes) else _read_file(Path(source))
     if not raw.startswith(_PNG):
-        return _card_of(_json_of(raw, "The file is neither a PNG nor JSON"))
+        return _json_of(raw, "The file is neither a PNG nor JSON")
     carried = {keyword.lower(): text for keyword, text in _texts(raw)}
     found = next((carried[keyword] for keyword in _KEYWORDS if keyword in carried), None)
     if found is None:
         raise BadRequest("The PNG holds no character card.")
-    return _card_of(_json_of(_unwrapped(found), "The PNG's character card is not JSON"))
+    return _json_of(_unwrapped(found), "The PNG's character card is not JSON")
 
 
 def fill(text: str, char: str, user: str) -> str:
@@ -215,7 +220,8 @@ def _json_of(raw: bytes, complaint: str) -> dict[str, Any]:  # Any: a card as it
 # the card
 
 
-def _card_of(content: dict[str, Any]) -> CharacterCard:
+def card_of(content: dict[str, Any]) -> CharacterCard:
+    """The card that a JSON describes; raises BadRequest saying what is wrong with it."""
     nested = content.get("data")
     if content.get("spec") in _SPECS and not isinstance(nested, dict):
         raise BadRequest("The character card has no data.")

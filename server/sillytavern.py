@@ -26,6 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from graph.settings import Settings
 from graph.state import ChatMessage, Kind
 from memory.incoming import text_of
 from nodes.card_text import describes_someone, is_task
@@ -59,6 +60,26 @@ class Markers:
 
 
 DEFAULT = Markers()
+
+
+def markers_of(settings: Settings) -> Markers:
+    """The markers that the settings name; a whole text may be given, what a macro fills in is cut off."""
+    more = map(_fixed, settings.marker_quiet.split("|"))
+    return Markers(
+        continue_nudge=_fixed(settings.marker_continue),
+        impersonation=_fixed(settings.marker_impersonate),
+        group_nudge=_fixed(settings.marker_group_nudge),
+        new_chat=_fixed(settings.marker_new_chat),
+        new_group_chat=_fixed(settings.marker_new_group_chat),
+        example_chat=_fixed(settings.marker_example_chat),
+        quiet=(*DEFAULT.quiet, *filter(None, more)),
+    )
+
+
+def _fixed(text: str) -> str:
+    """A text up to its first macro or line end."""
+    return text.strip().split("{{", 1)[0].split("\n", 1)[0].rstrip()
+
 
 NAMES = 200
 """Speaker names taken from a request at most: every message is compared with each."""

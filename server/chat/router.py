@@ -22,10 +22,11 @@ from models.chat import ChatModel
 from server import errors
 from server.chat.body import read_body
 from server.chat.protocol import ChatRequest, Envelope, parse
+from server.chat.scope import memory_scope
 from server.chat.serving import Run, Turns
 from server.chat.streaming import Chunks, Failed, remaining, whole
 from server.dependencies import OWNER, OurResources, OurTurns
-from server.sillytavern import Interpretation, interpret
+from server.sillytavern import Interpretation, interpret, markers_of
 
 READABLE = " !#$&'()*+,/:;=?@[]"
 
@@ -74,10 +75,13 @@ def _model(chat: ChatModel, name: str) -> dict[str, Any]:
 
 
 async def _answer(request: Request, resources: Resources, turns: Turns, chat_id: str) -> Response:
-    asked = parse(await read_body(request, resources.settings.max_body_mb))
-    meant = interpret(asked.body, request.headers, chat_id)
+    settings = resources.settings
+    asked = parse(await read_body(request, settings.max_body_mb))
+    meant = interpret(asked.body, request.headers, chat_id, markers_of(settings))
+    scope = memory_scope(asked.body, request.headers, settings.memory_scope)
     turn = _turn(asked, meant)
-    run, task = turns.start(turn, _session_request(turn, meant.user), streamed=asked.stream)
+    of_session = _session_request(turn, meant.user)
+    run, task = turns.start(turn, of_session, streamed=asked.stream, memory=scope)
     watcher = asyncio.create_task(_watch(request.receive, run))
     task.add_done_callback(lambda _: watcher.cancel())
     envelope = Envelope(f"chatcmpl-{turn.turn_id}", await resources.chat.choose(asked.model))

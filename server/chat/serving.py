@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from graph.build import build_graph
 from graph.checkpoints import forget_after, latest, prune, thread
-from graph.context import TurnContext
+from graph.context import MemoryScope, TurnContext
 from graph.errors import EmotionalRagError
 from graph.resources import Resources
 from graph.state import STORED_KINDS, Turn, TurnInput
@@ -31,6 +31,7 @@ class Run:
     """One turn under way; the session and the change of its turn are known from its first event on."""
 
     turn: Turn
+    context: TurnContext
     streamed: bool
     stops: Stops
     events: Channel = field(default_factory=Channel)
@@ -86,9 +87,11 @@ class Turns:
         self._last_turn = {name: at for name, at in self._last_turn.items() if at > since}
         return len(self._last_turn)
 
-    def start(self, turn: Turn, request: Request, *, streamed: bool) -> tuple[Run, asyncio.Task[None]]:
+    def start(
+        self, turn: Turn, request: Request, *, streamed: bool, memory: MemoryScope = "chat"
+    ) -> tuple[Run, asyncio.Task[None]]:
         """Begin a turn; what happens arrives in `Run.events`, errors included."""
-        run = Run(turn, streamed, self._resources.stops)
+        run = Run(turn, TurnContext(request.owner, memory), streamed, self._resources.stops)
         task = asyncio.create_task(self._run(run, request), name=f"turn {turn.turn_id}")
         self._running[task] = run
         task.add_done_callback(self._running.pop)
@@ -130,37 +133,35 @@ class Turns:
         if run.turn.kind in STORED_KINDS:
             async with sessions.turn(request) as assignment:
                 run.assign(assignment)
-                await self._stored_turn(run, request.owner)
+                await self._stored_turn(run)
             return
         if run.turn.kind in ("quiet", "impersonate"):
             run.assign(await sessions.find(request))
-        stream = self._fleeting.astream(
-            _input(run.turn), context=TurnContext(owner=request.owner), stream_mode=STREAM_MODES
-        )
+        stream = self._fleeting.astream(_input(run.turn), context=run.context, stream_mode=STREAM_MODES)
         async for mode, chunk in stream:
             await run.take(mode, chunk)
         await run.events.put(Kept(run.reasons, run.usage))
 
-    async def _stored_turn(self, run: Run, owner: str) -> None:
+    async def _stored_turn(self, run: Run) -> None:
         """Run until `store` committed, acknowledge, then do what is not part of the turn."""
-        saver, thread_id = self._resources.checkpointer, f"{owner}:{run.turn.session_id}"
+        saver, thread_id = self._resources.checkpointer, f"{run.context.owner}:{run.turn.session_id}"
         before = await latest(saver, thread_id)
         try:
-            await self._until_stored(run, owner)
+            await self._until_stored(run)
         except BaseException:
             await forget_after(saver, thread_id, before)
             raise
         await run.events.put(Kept(run.reasons, run.usage))
         try:
-            await self._afterwards(run, owner)
+            await self._afterwards(run)
         except Exception:
             log.exception("turn %s is stored; what follows it failed", run.turn.turn_id)
 
-    async def _until_stored(self, run: Run, owner: str) -> None:
+    async def _until_stored(self, run: Run) -> None:
         stream = self._graph.astream(
             _input(run.turn),
-            thread(owner, run.turn.session_id),
-            context=TurnContext(owner=owner),
+            thread(run.context.owner, run.turn.session_id),
+            context=run.context,
             stream_mode=STREAM_MODES,
             durability="exit",
             interrupt_after=["store"],
@@ -170,15 +171,15 @@ class Turns:
         if not run.stored:
             raise RuntimeError("the run ended before it stored the turn")
 
-    async def _afterwards(self, run: Run, owner: str) -> None:
-        config = thread(owner, run.turn.session_id)
-        await self._graph.ainvoke(None, config, context=TurnContext(owner=owner), durability="exit")
+    async def _afterwards(self, run: Run) -> None:
+        config = thread(run.context.owner, run.turn.session_id)
+        await self._graph.ainvoke(None, config, context=run.context, durability="exit")
         await prune(
             self._resources.checkpointer,
             config["configurable"]["thread_id"],
             self._resources.settings.checkpoint_turns,
         )
-        self._resources.worker.wake(TreeKey(owner, run.turn.tree_id))
+        self._resources.worker.wake(TreeKey(run.context.owner, run.turn.tree_id))
 
 
 def _input(turn: Turn) -> TurnInput:

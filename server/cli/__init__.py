@@ -1,4 +1,4 @@
-"""The command line: `emotional-rag serve | chat | reindex | sessions`."""
+"""The command line: `emotional-rag serve | chat | sessions | import | export | reindex`."""
 
 from __future__ import annotations
 
@@ -33,10 +33,22 @@ def _run(args: argparse.Namespace) -> int:
         from server.cli.chat import chat
 
         return chat(args.card, args.name, args.session)
+    if args.command == "import":
+        from server.cli.transfer import import_paths
+
+        return import_paths(args.paths)
+    if args.command == "export":
+        from server.cli.transfer import export_sessions
+
+        return export_sessions(args.ids, args.all, args.output)
     if args.command == "reindex":
         from server.cli.reindex import reindex
 
         return reindex()
+    if args.command == "extension":
+        from server.cli.extension import extension
+
+        return extension(args.sillytavern)
     from server.cli.sessions import sessions
 
     return sessions(args.action, args.id)
@@ -55,7 +67,21 @@ def _parser() -> argparse.ArgumentParser:
     chat.add_argument("--card", type=Path, metavar="FILE", help="character card, JSON or PNG (V2, V3)")
     chat.add_argument("--name", default="User", metavar="USER", help="what the character calls you")
     chat.add_argument("--session", metavar="ID", help="go on with this chat, or begin one of this name")
+    taken = commands.add_parser(
+        "import", help="take in chats, cards and lorebooks of SillyTavern, or exports"
+    )
+    taken.add_argument("paths", type=Path, nargs="+", metavar="PATH", help="file, or SillyTavern user folder")
+    given = commands.add_parser("export", help="write chats with everything about them to a file")
+    given.add_argument("ids", nargs="*", metavar="SESSION", help="session id or chat id")
+    given.add_argument("--all", action="store_true", help="every chat")
+    given.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE", help="where to (JSON lines)"
+    )
     commands.add_parser("reindex", help="rebuild everything derived from the chats")
+    extension = commands.add_parser("extension", help="copy our extension into a SillyTavern")
+    extension.add_argument(
+        "sillytavern", type=Path, metavar="FOLDER", help="its folder, or a user's data folder"
+    )
     sessions = commands.add_parser("sessions", help="list, show or delete chats")
     sessions.set_defaults(action="list", id="")
     actions = sessions.add_subparsers(dest="action", metavar="ACTION")

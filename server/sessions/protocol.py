@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, field_validator
 
 from memory.transcript import Message, Session
 
@@ -66,6 +66,46 @@ class SessionDeleted(BaseModel):
     deleted: bool = True
     messages: int
     """How many messages were removed; those that another session needs stay."""
+
+
+EventType = Literal["open", "reply", "swipe", "edit", "delete", "hide", "unhide", "change"]
+
+
+class ChatEvent(BaseModel):
+    """What happened in a front-end's chat, and the whole chat as it is shown after it."""
+
+    type: EventType
+    messages: list[dict[str, Any]]
+    """In OpenAI's shape: role, content, and name where it is known (Any: JSON)."""
+    character: str = ""
+    user_name: str = ""
+
+    @field_validator("messages")
+    @classmethod
+    def _have_roles(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        if not all(isinstance(message.get("role"), str) for message in messages):
+            raise ValueError("every message must have a role")
+        return messages
+
+
+class EventTaken(BaseModel):
+    """What POST events answers; without an id the chat is not stored (yet)."""
+
+    id: str = ""
+    object: Literal["session.event"] = "session.event"
+    type: EventType
+    changed: bool = False
+    version: int = 0
+    messages: int = 0
+    """How many messages the session's path has now."""
+
+
+class EventsTaken(BaseModel):
+    """What GET events answers: that this server takes events, and whether the chat is stored."""
+
+    object: Literal["session.events"] = "session.events"
+    known: bool
+    types: list[str] = Field(default_factory=lambda: list(get_args(EventType)))
 
 
 def session_object(session: Session) -> SessionObject:

@@ -1,17 +1,21 @@
-"""GET|DELETE /v1/sessions and a session's messages."""
+"""GET|DELETE /v1/sessions, a session's messages, and the events of its chat."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from graph.checkpoints import forget
 from graph.errors import NotFound
 from graph.resources import Resources
 from memory.transcript import Session
 from server.dependencies import OWNER, OurResources
+from server.sessions import events
 from server.sessions.protocol import (
+    ChatEvent,
+    EventsTaken,
+    EventTaken,
     MessageList,
     SessionDeleted,
     SessionList,
@@ -23,6 +27,7 @@ from server.sessions.protocol import (
 router = APIRouter(prefix="/v1/sessions")
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=2**31)]
+Origin = Annotated[str, Header()]
 
 
 @router.get("")
@@ -52,6 +57,35 @@ async def messages(
     found = await resources.transcript.messages(session.key, ids)
     data = [message_object(message) for message in found]
     return MessageList(data=data, total=len(session.path), has_more=offset + len(data) < len(session.path))
+
+
+@router.options("/{session_id:path}/events")
+async def events_from_pages(response: Response, origin: Origin = "") -> None:
+    """The browser's question before a front-end's page may send events from another port."""
+    response.headers.update(_readable_by(origin))
+    response.headers["access-control-allow-methods"] = "GET, POST"
+    response.headers["access-control-allow-headers"] = "content-type"
+    response.headers["access-control-max-age"] = "600"
+
+
+@router.get("/{session_id:path}/events")
+async def takes_events(
+    session_id: str, resources: OurResources, response: Response, origin: Origin = ""
+) -> EventsTaken:
+    """That this server takes events, and whether it has stored the chat."""
+    response.headers.update(_readable_by(origin))
+    return EventsTaken(known=await events.known(resources, session_id))
+
+
+@router.post("/{session_id:path}/events")
+async def take_event(
+    session_id: str, event: ChatEvent, resources: OurResources, response: Response, origin: Origin = ""
+) -> EventTaken:
+    """Make memory what a front-end's chat shows; 202 where the chat is not stored (yet)."""
+    taken = await events.take(resources, session_id, event)
+    response.status_code = 200 if taken.id else 202
+    response.headers.update(_readable_by(origin))
+    return taken
 
 
 @router.get("/{session_id:path}")
@@ -88,3 +122,8 @@ async def _find(resources: Resources, name: str) -> Session | None:
     if found is None and (session_id := await resources.catalog.of_chat(OWNER, name)):
         found = await resources.transcript.session(OWNER, session_id)
     return found
+
+
+def _readable_by(origin: str) -> dict[str, str]:
+    """Lets a page read the answer; only pages of this machine get here (`server.origin`)."""
+    return {"access-control-allow-origin": origin, "vary": "origin"} if origin else {}

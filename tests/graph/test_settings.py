@@ -43,6 +43,9 @@ def test_every_setting_in_the_example_says_what_it_means() -> None:
         ("OPENAI_BASE_URL", "http://", "a host"),
         ("CHROMA_URL", "http://127.0.0.1:eighty", "a number"),
         ("MAX_CONCURRENT_CALLS", "0", "MAX_CONCURRENT_CALLS"),
+        ("MEMORY_SCOPE", "all", "'chat', 'character' or 'off'"),
+        ("MARKER_CONTINUE", "{{user}}, go on", "must not begin with a macro"),
+        ("MARKER_QUIET", "Sum it up|{{char}} rests", "must not begin with a macro"),
         ("RAG_TOKEN_PERCENT", "30", "must sum to 100, not 105"),
     ],
 )

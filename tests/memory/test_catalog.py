@@ -162,3 +162,23 @@ async def test_a_person_is_found_with_their_character_only(front_end, catalog):
     sent = await front_end.send("u:hi", reply="a:r", user="ann", character="Mira")
     assert await catalog.of_person("local", "ann", "Mira") == sent.session_id
     assert await catalog.of_person("local", "ann", "") is None
+
+
+async def test_the_recent_sessions_of_a_character_are_listed_the_last_used_first(front_end, catalog):
+    sent = [
+        await front_end.send("u:hi", reply="a:r", chat_id=f"chat {n}", character="Mira") for n in range(3)
+    ]
+    await front_end.send("u:hi", reply="a:r", chat_id="toms", character="Tom")
+    await front_end.send("u:hi", "a:r", "u:again", reply="a:s", chat_id="chat 0", character="Mira")
+    recent = await catalog.recent_of_character("local", "Mira", 2)
+    assert recent == [(sent[n].session_id, sent[n].key) for n in (0, 2)]
+    assert await catalog.recent_of_character("other", "Mira", 2) == []
+
+
+async def test_a_session_that_a_fork_left_behind_is_no_recent_one(front_end, catalog):
+    chat = ["a:Welcome.", "u:one", "a:r1", "u:two", "a:r2", "u:three", "a:r3"]
+    for n in (2, 4, 6):
+        await front_end.send(*chat[:n], reply=chat[n], character="Mira")
+    fork = await front_end.send(*chat[:3], "u:another road", reply="a:s", character="Mira")
+    assert fork.forked_from
+    assert [name for name, _ in await catalog.recent_of_character("local", "Mira", 9)] == [fork.session_id]

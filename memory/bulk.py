@@ -1,0 +1,95 @@
+"""What is written and read in bulk: whole chats with their siblings and dates, for import and export."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from memory.path import Ranges
+from memory.transcript import Card, Session, TreeKey
+
+
+@dataclass(frozen=True, slots=True)
+class BulkMessage:
+    """A message with everything that is kept of it; `created_at` in Unix seconds.
+
+    `parent`: a stored message; a negative one -i-1 stands for `BulkWrite.new[i]`, which comes before it.
+    """
+
+    parent: int | None
+    role: str
+    speaker: str
+    text: str
+    fingerprint: int
+    created_at: float
+    id: int = 0
+    """Its id; in a write the one it is to have in a tree that holds no message yet (0: the next)."""
+    session: str = ""
+    """The session that stored it; empty where that is gone."""
+    turn_id: str = ""
+    unsettled: bool = False
+    emotion: str = "neutral"
+    confidence: float = 0.0
+    importance: float = 0.5
+    emotion_known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLine:
+    """A session; references to messages are as in `BulkMessage.parent`, path runs of one where negative."""
+
+    session_id: str
+    path: Ranges
+    created_at: float
+    updated_at: float
+    version: int = 0
+    """Takes the place of a stored session of a lower version; 0: of any, as its next version."""
+    chat_id: str = ""
+    character: str = ""
+    user_name: str = ""
+    forked_from: str = ""
+    left_behind: bool = False
+    history_from: int | None = None
+    last_turn_id: str = ""
+    last_new: Sequence[int] = ()
+    last_replies: Sequence[int] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BulkSummary:
+    """A summary and the messages it stands on, references as in `SessionLine.path`."""
+
+    over: Ranges
+    text: str
+    source: str
+    created_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class BulkWrite:
+    """What one transaction adds to a tree; what the tree holds already is not stored again."""
+
+    key: TreeKey
+    sessions: Sequence[SessionLine]
+    new: Sequence[BulkMessage]
+    cards: Sequence[Card] = ()
+    """Oldest first."""
+    summaries: Sequence[BulkSummary] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BulkDone:
+    """What a bulk write left; `ids` are those of `BulkWrite.new`, `sessions` those that changed."""
+
+    ids: list[int]
+    added: int
+    sessions: list[Session] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class TreeOutline:
+    """Everything of a tree besides its messages, oldest first."""
+
+    sessions: list[SessionLine] = field(default_factory=list)
+    cards: list[Card] = field(default_factory=list)
+    summaries: list[BulkSummary] = field(default_factory=list)

@@ -1,0 +1,45 @@
+"""Text that post-processing glued to messages: paragraphs, and what of a stored message is certainly said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from memory.incoming import BLANK_LINE, fingerprint
+from memory.transcript import Message
+
+MOST_PARAGRAPHS = 24
+"""Of longer messages only the first and last so many paragraphs are looked at."""
+
+
+def paragraphs(text: str) -> list[str]:
+    """The parts of a text between blank lines; a front-end glues texts with one."""
+    return BLANK_LINE.split(text.strip())
+
+
+def joined(parts: Sequence[str]) -> str:
+    return "\n\n".join(parts)
+
+
+def glue_of(parts: Sequence[str]) -> set[int]:
+    """The identities of paragraphs nobody said."""
+    return {fingerprint("system", part) for part in parts}
+
+
+def readings(role: str, parts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """What was said if the rest was glued on: fingerprint and paragraphs of every shorter run of them."""
+    for first, last in runs(len(parts)):
+        if last - first < len(parts):
+            yield fingerprint(role, joined(parts[first:last])), parts[first:last]
+
+
+def runs(length: int) -> Iterator[tuple[int, int]]:
+    """Every (first, past-the-last) of a run, of long texts only those at either end; longer ones first."""
+    for size in range(length, 0, -1):
+        for first in range(length - size + 1):
+            if length <= MOST_PARAGRAPHS or first == 0 or first + size == length:
+                yield first, first + size
+
+
+def certain_text(message: Message) -> str:
+    """What a message certainly says: all of it, or its first paragraph while it is unsettled."""
+    return paragraphs(message.text)[0] if message.unsettled else message.text

@@ -1,0 +1,158 @@
+"""The library: imported characters and lorebooks, by owner. Lore is never something that someone said."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Literal
+
+from memory.files import open_database, transaction
+from memory.schema import LIBRARY_SCHEMA, LIBRARY_VERSION
+
+FILE = "library.sqlite"
+Scope = Literal["character", "chat"]
+
+
+@dataclass(frozen=True, slots=True)
+class LoreEntry:
+    """One entry of a lorebook; `uid` is its number within the book."""
+
+    uid: str
+    content: str
+    keys: list[str] = field(default_factory=list)
+    secondary_keys: list[str] = field(default_factory=list)
+    comment: str = ""
+    enabled: bool = True
+    constant: bool = False
+    """Always part of the prompt, whatever was said."""
+    insertion_order: float = 100.0
+    details: dict[str, Any] = field(default_factory=dict)
+    """The entry as its file has it (Any: JSON), so that nothing of it is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """A lorebook; `character` names whose card it is part of, empty for a book of its own."""
+
+    name: str
+    entries: Sequence[LoreEntry]
+    character: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """A character card as it was imported; `source` names its file, by which characters are told apart."""
+
+    source: str
+    name: str
+    card: dict[str, Any]
+    """The card's JSON (Any: as it came)."""
+
+
+class Library:
+    """One database beside the chats. Methods block."""
+
+    def __init__(self, root: Path) -> None:
+        """Raises NewerSchema, DataFolderError."""
+        self._lock = threading.Lock()
+        self._connection = open_database(root / FILE, LIBRARY_SCHEMA, LIBRARY_VERSION)
+
+    def put_character(self, owner: str, character: Character, now: float) -> bool:
+        """Keep a card; whether it was new or changed."""
+        text = json.dumps(character.card, ensure_ascii=False, sort_keys=True)
+        row = (owner, character.source, character.name, text, _hash(text), now)
+        return self._changes(
+            "INSERT INTO characters(owner, source, name, card, hash, imported_at) VALUES (?, ?, ?, ?, ?, ?) "
+            "ON CONFLICT(owner, source) DO UPDATE SET name = excluded.name, card = excluded.card, "
+            "hash = excluded.hash, imported_at = excluded.imported_at WHERE hash <> excluded.hash",
+            row,
+        )
+
+    def _changes(self, statement: str, row: tuple[object, ...]) -> bool:
+        with self._lock, transaction(self._connection):
+            return self._connection.execute(statement, row).rowcount > 0
+
+    def put_book(self, owner: str, book: Book, now: float) -> int:
+        """Make a book what it is in its file; how many entries were new or changed."""
+        with self._lock, transaction(self._connection):
+            number = self._connection.execute(
+                "INSERT INTO books(owner, name, character) VALUES (?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET name = name RETURNING id",
+                (owner, book.name, book.character),
+            ).fetchone()[0]
+            before = self._connection.total_changes
+            self._connection.executemany(_PUT_ENTRY, [_entry_row(number, e, now) for e in book.entries])
+            changed = self._connection.total_changes - before
+            self._connection.execute(
+                "DELETE FROM lore WHERE book = ? AND uid NOT IN (SELECT value FROM json_each(?))",
+                (number, json.dumps([entry.uid for entry in book.entries])),
+            )
+            return changed
+
+    def bind(self, owner: str, book: str, scope: Scope, target: str) -> None:
+        """Note that a book of this name belongs to a character or a chat."""
+        self._changes("INSERT OR IGNORE INTO book_scopes VALUES (?, ?, ?, ?)", (owner, book, scope, target))
+
+    def characters(self, owner: str) -> list[Character]:
+        """Every character, by source."""
+        rows = self._look("SELECT source, name, card FROM characters WHERE owner = ? ORDER BY source", owner)
+        return [Character(source, name, json.loads(card)) for source, name, card in rows]
+
+    def books(self, owner: str) -> list[Book]:
+        """Every book with its entries, by name."""
+        rows = self._look(
+            "SELECT id, name, character FROM books WHERE owner = ? ORDER BY name, character", owner
+        )
+        return [Book(name, self._entries(number), character) for number, name, character in rows]
+
+    def scopes(self, owner: str) -> list[tuple[str, str, str]]:
+        """Which books belong to what: (book, scope, target)."""
+        return self._look(
+            "SELECT book, scope, target FROM book_scopes WHERE owner = ? ORDER BY book, scope, target", owner
+        )
+
+    def _entries(self, book: int) -> list[LoreEntry]:
+        rows = self._look(
+            "SELECT uid, content, keys, secondary_keys, comment, enabled, constant, insertion_order, details "
+            "FROM lore WHERE book = ? ORDER BY id",
+            book,
+        )
+        return [
+            LoreEntry(
+                u, text, json.loads(k), json.loads(s), note, bool(on), bool(always), order, json.loads(d)
+            )
+            for u, text, k, s, note, on, always, order, d in rows
+        ]
+
+    def _look(self, query: str, *given: object) -> list[Any]:  # Any: a row's columns
+        with self._lock:
+            return self._connection.execute(query, given).fetchall()
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+_PUT_ENTRY = (
+    "INSERT INTO lore(book, uid, content, keys, secondary_keys, comment, enabled, constant, insertion_order, "
+    "details, hash, imported_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "ON CONFLICT(book, uid) DO UPDATE SET content = excluded.content, keys = excluded.keys, "
+    "secondary_keys = excluded.secondary_keys, comment = excluded.comment, enabled = excluded.enabled, "
+    "constant = excluded.constant, insertion_order = excluded.insertion_order, details = excluded.details, "
+    "hash = excluded.hash, imported_at = excluded.imported_at WHERE hash <> excluded.hash"
+)
+
+
+def _entry_row(book: int, entry: LoreEntry, now: float) -> tuple[object, ...]:
+    e = entry
+    lists = [json.dumps(value, ensure_ascii=False) for value in (e.keys, e.secondary_keys)]
+    details = json.dumps(e.details, ensure_ascii=False, sort_keys=True)
+    said = (book, e.uid, e.content, *lists, e.comment, e.enabled, e.constant, e.insertion_order, details)
+    return (*said, _hash(json.dumps(asdict(entry), sort_keys=True)), now)
+
+
+def _hash(text: str) -> str:
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=16).hexdigest()

@@ -1,0 +1,54 @@
+"""Where on a path a row stands that is not on it: an edited message, or one that was hidden and comes back."""
+
+from __future__ import annotations
+
+from memory.incoming import Incoming
+from memory.path import Path
+from memory.transcript import TreeView
+
+FARTHEST = 64
+"""Messages of the path that are looked at, back from where the row must stand before."""
+FARTHEST_EDIT = 8
+
+
+def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
+    """How many of the path's first `end` messages stand before the row; those between leave the path.
+
+    A message that the tree holds comes back to where it stood; any other is an edit of the nearest one of
+    its role, or a new one where there is none near.
+    """
+    places = [
+        place for i in tree.ids_of(row.fingerprint) if (place := _place_of(i, end, path, tree)) is not None
+    ]
+    if places:
+        return max(places)
+    nearest = range(end - 1, max(-1, end - 1 - FARTHEST_EDIT), -1)
+    return next((n for n in nearest if tree.role(path[n]) == row.role), end)
+
+
+def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | None:
+    """The place of a stored message: after its ancestors, and after what replaced those that left the path."""
+    gone = 0
+    ancestor = tree.parent(message_id)
+    while ancestor is not None and ancestor not in path:
+        gone += 1
+        if gone > FARTHEST:
+            return None
+        ancestor = tree.parent(ancestor)
+    after = -1 if ancestor is None else path.position(ancestor)
+    if after is None or not end - FARTHEST <= after + 1 <= end:
+        return None
+    place = min(end, after + 1 + gone)
+    while place > after + 1 and _stands_after(path[place - 1], message_id, tree):
+        place -= 1
+    return place
+
+
+def _stands_after(later: int, message_id: int, tree: TreeView) -> bool:
+    """Whether a message was stored after another one on one line, not far from it."""
+    ancestor = tree.parent(later)
+    for _ in range(FARTHEST):
+        if ancestor is None or ancestor == message_id:
+            break
+        ancestor = tree.parent(ancestor)
+    return ancestor == message_id

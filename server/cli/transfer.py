@@ -1,0 +1,169 @@
+"""`emotional-rag import` and `export`, over HTTP: the running server's, or one of our own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlencode
+
+import httpx
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from graph.errors import BadRequest
+from graph.settings import Settings, load_settings
+from server.cli.reach import reachable_server, running_server
+from server.cli.sessions import checked
+from server.log import configure_logging
+from server.transfer.archive import about, folder_files
+from server.transfer.report import Report
+
+BLOCK = 2**18
+LOOK = 2.0
+"""Seconds between looks at what is left to be embedded."""
+TIMEOUT = httpx.Timeout(None, connect=30)
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A file to be sent; `name` is its place below the path that was given."""
+
+    path: Path
+    name: str
+    asked_for: bool
+    """It was named itself, rather than found in a folder."""
+
+
+def import_paths(paths: Sequence[Path]) -> int:
+    """Import files and folders; exit code 1 when something that was asked for could not be read."""
+    settings = load_settings()
+    configure_logging(settings.log_level, interactive=True)
+    items = [item for path in paths for item in items_of(path)]
+    if not items:
+        raise BadRequest("There are no chats, cards or lorebooks there.")
+    ours = running_server(settings) is None
+    with reachable_server(settings) as url, httpx.Client(base_url=url, timeout=TIMEOUT) as client:
+        report, failed = send_all(client, items)
+        show(report)
+        if report.added:
+            follow(client, ours)
+    return int(failed)
+
+
+def items_of(path: Path) -> list[Item]:
+    """What is to be sent for a path; raises BadRequest where there is nothing."""
+    if path.is_dir():
+        inside = path.resolve()
+        return [Item(file, _place(file, inside), asked_for=False) for file in folder_files(inside)]
+    if not path.is_file():
+        raise BadRequest(f"There is no {path}.")
+    return [Item(path, _place(path.resolve(), path.resolve().parent), asked_for=True)]
+
+
+def _place(file: Path, folder: Path) -> str:
+    """Name below the folder's own, so that a chat knows that it lies among group chats."""
+    return (Path(folder.name) / file.relative_to(folder)).as_posix()
+
+
+def send_all(client: httpx.Client, items: Sequence[Item]) -> tuple[Report, bool]:
+    """Send each file; what is none of ours is told, and goes on (again: nothing is stored twice)."""
+    report, failed = Report(), False
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, TextColumn("{task.fields[messages]} messages"), console=console) as progress:
+        bar = progress.add_task("Importing", total=len(items), messages=0)
+        for item in items:
+            try:
+                report.add(send(client, item), item.name)
+            except (BadRequest, OSError) as error:
+                failed = failed or item.asked_for
+                one = Report()
+                one.complain(str(error))
+                report.add(one, item.name)
+            progress.update(bar, advance=1, messages=report.read)
+    return report, failed
+
+
+def send(client: httpx.Client, item: Item) -> Report:
+    """Import one file; raises BadRequest in the server's words."""
+    changed = item.path.stat().st_mtime
+    known = about(item.name, changed)
+    query = urlencode({"name": known.name, "group": known.group, "modified_at": changed}, errors="replace")
+    answer = client.post(f"/v1/import?{query}", content=blocks(item.path))
+    if answer.status_code == 400:
+        raise BadRequest(answer.json()["error"]["message"])
+    return Report.model_validate(checked(answer))
+
+
+def blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+def show(report: Report) -> None:
+    """What was taken in, and what was not."""
+    known = report.read - min(report.read, report.added)
+    console.print(
+        f"{len(report.sessions)} chats with {report.read} messages: {report.added} stored "
+        f"(swipes and hidden ones included), {known} known already; "
+        f"{report.characters} cards and {report.lore} lorebook entries new or changed."
+    )
+    for problem in report.problems:
+        where = f"{problem.file}, line {problem.line}" if problem.line else problem.file
+        console.print(f"{where}: {problem.message}", markup=False, style="yellow")
+    if report.problem_count > len(report.problems):
+        console.print(f"... and {report.problem_count - len(report.problems)} more.", style="yellow")
+
+
+def follow(client: httpx.Client, ours: bool) -> None:
+    """Wait for the embeddings in a server of our own; a running one goes on by itself."""
+    left = backlog(client)
+    if not ours or not left:
+        console.print(f"The server embeds them in the background ({left} jobs left)." if left else "Done.")
+        return
+    console.print("Everything is stored. Ctrl-C ends here; the server does the rest when it runs.")
+    with Progress(console=console) as progress:
+        bar = progress.add_task("Embedding", total=left)
+        total = left
+        while left:
+            time.sleep(LOOK)
+            left = backlog(client)
+            progress.update(bar, completed=total - min(total, left))
+
+
+def backlog(client: httpx.Client) -> int:
+    return int(checked(client.get("/health"))["worker"]["backlog"])
+
+
+def export_sessions(ids: Sequence[str], everything: bool, output: Path) -> int:
+    """Write sessions to a file, which appears only when it is complete."""
+    if bool(ids) == everything:
+        raise BadRequest("Name the sessions to export, or say --all.")
+    settings = load_settings()
+    configure_logging(settings.log_level, interactive=True)
+    size = download(settings, [("session", name) for name in ids], output)
+    console.print(f"{output}: {size} bytes.", soft_wrap=True)
+    return 0
+
+
+def download(settings: Settings, query: list[tuple[str, str]], output: Path) -> int:
+    partial = output.with_name(f"{output.name}.part")
+    with reachable_server(settings) as url, httpx.Client(base_url=url, timeout=TIMEOUT) as client:
+        with client.stream("GET", f"/v1/export?{urlencode(query)}" if query else "/v1/export") as answer:
+            if answer.is_error:
+                answer.read()
+                checked(answer)
+            try:
+                with partial.open("wb") as file:
+                    for block in answer.iter_bytes(BLOCK):
+                        file.write(block)
+                os.replace(partial, output)
+            except OSError as error:
+                partial.unlink(missing_ok=True)
+                raise BadRequest(f"Cannot write {output}: {error.strerror}.") from None
+    return output.stat().st_size

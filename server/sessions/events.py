@@ -1,0 +1,127 @@
+"""POST /v1/sessions/{id}/events: a front-end tells what its chat shows now, between two requests."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from graph.errors import BadRequest
+from graph.resources import Resources
+from memory import sessions
+from memory.align import Alignment, Incoming, align, incoming
+from memory.path import Path, Ranges, encode
+from memory.sessions import Assignment
+from memory.transcript import Committed, NewMessage, Session, TurnWrite
+from server.dependencies import OWNER
+from server.sessions.protocol import ChatEvent, EventTaken
+
+NEWEST = 20
+"""How many messages working memory is handed; it keeps as many of them as it is set to."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What the chat shows, beside what is stored."""
+
+    window: list[Incoming]
+    base: Session
+    """The session that goes on, or the one a branch leaves."""
+    alignment: Alignment
+    path: Ranges
+    """Every row of the window and nothing else; a negative entry -i-1 is row i, not stored yet."""
+
+
+async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
+    """Make a chat's path what the event shows, under its session's lock.
+
+    The chat is shown whole: what is missing is hidden or deleted, also at its beginning. A chat that was
+    never answered has no session, and gets none by being looked at; a branch of a stored one does.
+    """
+    window = incoming([dict(message) for message in event.messages], _names(event))
+    request = await _request(resources, name, window, event.character)
+    async with resources.sessions.turn(request) as assignment:
+        shown = await _shown(resources, assignment, window)
+        if shown is None:
+            return EventTaken(type=event.type)
+        known = assignment.session
+        if known is not None and shown.path == known.path.ranges and request.chat_id in ("", known.chat_id):
+            return EventTaken(
+                id=known.session_id, type=event.type, version=known.version, messages=len(known.path)
+            )
+        write = _write(assignment, shown, request, event)
+        committed = await resources.transcript.commit(write)
+        await _warm(resources, assignment, committed)
+    resources.worker.wake(assignment.key)
+    return EventTaken(
+        id=assignment.session_id,
+        type=event.type,
+        changed=True,
+        version=committed.version,
+        messages=len(committed.path),
+    )
+
+
+async def known(resources: Resources, name: str) -> bool:
+    """Whether a chat or session of this name is stored."""
+    if await resources.catalog.of_chat(OWNER, name):
+        return True
+    return await resources.transcript.session(OWNER, name) is not None
+
+
+def _names(event: ChatEvent) -> list[str]:
+    said = (str(message.get("name") or "") for message in event.messages)
+    return list(dict.fromkeys([event.character, event.user_name, *said]))
+
+
+async def _request(
+    resources: Resources, name: str, window: list[Incoming], character: str
+) -> sessions.Request:
+    """By the chat's id; a session that no chat id names is known by its own."""
+    if not name.strip() or "{{" in name:
+        raise BadRequest(f"{name!r} is no chat's id.", param="session_id")
+    if await resources.catalog.of_chat(OWNER, name) is None:
+        session = await resources.transcript.session(OWNER, name)
+        if session is not None:
+            return sessions.Request(OWNER, window, session_id=name)
+    return sessions.Request(OWNER, window, chat_id=name, character=character)
+
+
+async def _shown(resources: Resources, assignment: Assignment, window: list[Incoming]) -> _Shown | None:
+    base = assignment.session
+    if base is None and assignment.forked_from:
+        base = await resources.transcript.session(OWNER, assignment.forked_from)
+    if base is None:
+        return None
+    tree = await resources.transcript.tree(assignment.key)
+    alignment = align(window, base.path, tree, pinned=False, continues=False)
+    path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
+    return _Shown(window, base, alignment, path)
+
+
+def _write(assignment: Assignment, shown: _Shown, request: sessions.Request, event: ChatEvent) -> TurnWrite:
+    rows = [row for row, known in enumerate(shown.alignment.rows) if known is None]
+    numbers = {row: n for n, row in enumerate(rows)}
+    return TurnWrite(
+        key=assignment.key,
+        session_id=assignment.session_id,
+        turn_id=uuid.uuid4().hex,
+        path=[[-numbers[-a - 1] - 1] * 2 if a < 0 else [a, b] for a, b in shown.path],
+        new=[_message(shown.window[row], shown.base) for row in rows],
+        replies=(),
+        chat_id=request.chat_id,
+        character=shown.base.character or event.character,
+        user_name=event.user_name or shown.base.user_name,
+        forked_from=assignment.forked_from,
+    )
+
+
+def _message(said: Incoming, base: Session) -> NewMessage:
+    speaker = said.speaker or (base.user_name if said.role == "user" else base.character)
+    return NewMessage(said.role, speaker, said.text, said.fingerprint)
+
+
+async def _warm(resources: Resources, assignment: Assignment, committed: Committed) -> None:
+    """Working memory holds the newest messages of the path as it is now."""
+    path: Path = committed.path
+    newest = await resources.transcript.messages(assignment.key, path.slice(len(path) - NEWEST))
+    await resources.working.put(OWNER, assignment.session_id, committed.version, newest)

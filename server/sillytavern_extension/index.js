@@ -1,0 +1,129 @@
+/** SillyTavern's side of Emotional RAG: tags requests with their chat, and tells of changes when they happen. */
+
+import { hiddenCount, signature, visibleChat } from './chat.js';
+import { endpoint, Reporter } from './report.js';
+import { Prompts, tagOf, withTag } from './tag.js';
+
+const KEY = 'emotional_rag';
+const DEFAULTS = { tag: true, report: true };
+const LOOK_MS = 1_000;
+/** SillyTavern tells of no hiding, nor of what other extensions and scripts do to a chat. */
+
+const FOLDER = new URL('.', import.meta.url).pathname.split('/').at(-2);
+const EVENTS = {
+    MESSAGE_SWIPED: 'swipe',
+    MESSAGE_SWIPE_DELETED: 'swipe',
+    MESSAGE_EDITED: 'edit',
+    MESSAGE_UPDATED: 'edit',
+    MESSAGE_DELETED: 'delete',
+    GENERATION_ENDED: 'reply',
+    CHAT_CHANGED: 'open',
+};
+
+const context = () => SillyTavern.getContext();
+const settings = () => Object.assign({ ...DEFAULTS }, context().extensionSettings[KEY]);
+const isOurs = ({ mainApi, chatCompletionSettings }) =>
+    mainApi === 'openai' && chatCompletionSettings.chat_completion_source === 'custom';
+
+const prompts = new Prompts();
+const reporter = new Reporter(look, showStatus);
+let yaml;
+let prompting = { regexed: (text) => text, withFiles: (_message, text) => text };
+let last = { signature: '', hidden: 0 };
+/** The chat that is open; while another one loads, ids and messages do not belong together. */
+let opened;
+
+/** SillyTavern calls this once, when everything else is loaded. */
+export async function activate() {
+    ({ yaml } = await import('../../../../lib.js'));
+    prompting = await promptParts();
+    const { eventSource, eventTypes } = context();
+    eventSource.on(eventTypes.GENERATE_AFTER_DATA, (data) => prompts.full(data));
+    eventSource.on(eventTypes.CHAT_COMPLETION_PROMPT_READY, (data) => prompts.ready(data));
+    eventSource.makeLast(eventTypes.CHAT_COMPLETION_SETTINGS_READY, beforeRequest);
+    opened = context().getCurrentChatId();
+    eventSource.on(eventTypes.CHAT_CHANGED, (id) => { opened = id; });
+    for (const [name, type] of Object.entries(EVENTS)) {
+        eventSource.on(eventTypes[name], () => notice(type));
+    }
+    setInterval(lookAround, LOOK_MS);
+    await showPanel();
+}
+
+/** How SillyTavern makes a prompt's text of a message; without these modules it is taken as it stands. */
+async function promptParts() {
+    try {
+        const [{ getRegexedString }, { appendFileContent }] = await Promise.all([
+            import('../../regex/engine.js'),
+            import('../../../chats.js'),
+        ]);
+        return { regexed: getRegexedString, withFiles: appendFileContent };
+    } catch (error) {
+        console.info('[Emotional RAG] messages are told as they stand:', error);
+        return prompting;
+    }
+}
+
+/** CHAT_COMPLETION_SETTINGS_READY: the last word on a request, after every other extension. */
+async function beforeRequest(data) {
+    if (data.chat_completion_source !== 'custom') {
+        return;
+    }
+    await reporter.yield();
+    if (settings().tag) {
+        const chatId = context().getCurrentChatId();
+        const tag = tagOf(data, chatId, prompts.kind(data));
+        data.custom_include_body = withTag(data.custom_include_body, tag, yaml.parse);
+    }
+}
+
+function notice(type) {
+    if (settings().report) {
+        last = { signature: signature(context()), hidden: hiddenCount(context()) };
+        reporter.notice(type);
+    }
+}
+
+function lookAround() {
+    if (signature(context()) !== last.signature) {
+        const more = hiddenCount(context()) - last.hidden;
+        notice(more > 0 ? 'hide' : more < 0 ? 'unhide' : 'change');
+    }
+}
+
+/** What there is to tell (see Reporter). */
+async function look() {
+    const now = context();
+    const server = endpoint(now.chatCompletionSettings.custom_url);
+    if (!isOurs(now) || !server || !opened || now.getCurrentChatId() !== opened || !now.chat.length) {
+        return null;
+    }
+    if (document.body.dataset.generating) {
+        return 'later';
+    }
+    const messages = await visibleChat(now, prompting);
+    const character = now.groupId ? '' : now.name2;
+    return { base: server.base, chatId: server.chatId || opened, messages, character, user_name: now.name1 };
+}
+
+async function showPanel() {
+    const html = await context().renderExtensionTemplateAsync(`third-party/${FOLDER}`, 'settings');
+    document.getElementById('extensions_settings2')?.insertAdjacentHTML('beforeend', html);
+    for (const name of Object.keys(DEFAULTS)) {
+        const box = document.getElementById(`emotional_rag_${name}`);
+        if (box) {
+            box.checked = settings()[name];
+            box.addEventListener('change', () => {
+                context().extensionSettings[KEY] = { ...settings(), [name]: box.checked };
+                context().saveSettingsDebounced();
+            });
+        }
+    }
+}
+
+function showStatus(text) {
+    const place = document.getElementById('emotional_rag_status');
+    if (place) {
+        place.textContent = text;
+    }
+}

@@ -1,0 +1,109 @@
+/** Tells our server what the chat shows as soon as it changes; when that fails, the next request does it. */
+
+const CALM_MS = 200;
+const PATIENCE_MS = 5_000;
+/** A request waits no longer than this for an event before it. */
+const YIELD_MS = 2_000;
+/** A server that took no event is left alone so long. */
+const RETRY_MS = 30_000;
+
+/** Address and chat of a Custom Endpoint: "http://host:8001/v1", or ".../c/CHAT/v1", which names the chat. */
+export function endpoint(url) {
+    const bare = String(url ?? '').trim().replace(/\/+$/, '');
+    const parts = /^(https?:\/\/[^/]+.*?)(?:\/c\/(.+))?\/v1$/.exec(bare);
+    return parts ? { base: parts[1], chatId: parts[2] ? decodeURIComponent(parts[2]) : '' } : null;
+}
+
+export class Reporter {
+    #timer = null;
+    #sending = null;
+    #type = null;
+    #told = '';
+    #requests = 0;
+    #silentUntil = new Map();
+
+    /**
+     * @param look async () => null where there is nothing to tell, 'later' while the chat is being written,
+     *     else { base, chatId, messages, character, user_name }
+     * @param status (text) => void, what the user may see
+     */
+    constructor(look, status = () => { }) {
+        this.look = look;
+        this.status = status;
+    }
+
+    /** Something happened; several things at once are told once, under the first one's name. */
+    notice(type) {
+        this.#type ??= type;
+        clearTimeout(this.#timer);
+        this.#timer = setTimeout(() => this.flush(), CALM_MS);
+    }
+
+    /** Before a request, which changes what is remembered: what is waiting is told first. */
+    async yield() {
+        await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, YIELD_MS))]);
+        this.#requests += 1;
+        this.#told = '';
+    }
+
+    /** Tell it now, one event at a time. */
+    async flush() {
+        clearTimeout(this.#timer);
+        await this.#sending;
+        if (this.#type === null) {
+            return;
+        }
+        const type = this.#type;
+        this.#type = null;
+        this.#sending = this.#tell(type).catch((error) => this.#failed('', error));
+        await this.#sending;
+        this.#sending = null;
+    }
+
+    async #tell(type) {
+        const seen = await this.look();
+        if (seen === 'later') {
+            this.notice(type);
+            return;
+        }
+        if (!seen) {
+            return;
+        }
+        const before = this.#requests;
+        const { base, chatId, ...chat } = seen;
+        const told = JSON.stringify([base, chatId, chat.messages]);
+        if (told === this.#told || Date.now() < (this.#silentUntil.get(base) ?? 0)) {
+            return;
+        }
+        const address = `${base}/v1/sessions/${encodeURIComponent(chatId)}/events`;
+        try {
+            await this.#expect(address, 'session.events', {});
+            const taken = await this.#expect(address, 'session.event', {
+                method: 'POST',
+                headers: { 'Content-Type': 'application/json' },
+                body: JSON.stringify({ type, ...chat }),
+            });
+            this.#told = before === this.#requests ? told : '';
+            this.status(taken.id ? `${taken.messages} messages remembered` : 'Connected; this chat is new');
+        } catch (error) {
+            this.#failed(base, error);
+        }
+    }
+
+    /** A chat is told to nobody who does not answer like our server. */
+    async #expect(address, object, request) {
+        const answer = await fetch(address, { ...request, signal: AbortSignal.timeout(PATIENCE_MS) });
+        const body = await answer.json();
+        if (!answer.ok || body?.object !== object) {
+            throw new Error(`${address} answered ${answer.status}`);
+        }
+        return body;
+    }
+
+    #failed(base, error) {
+        this.#told = '';
+        this.#silentUntil.set(base, Date.now() + RETRY_MS);
+        this.status('Not reached from this page; each request still tells everything');
+        console.info('[Emotional RAG] the change is told with the next request:', error?.message ?? error);
+    }
+}

@@ -1,0 +1,86 @@
+/** What a request is told about its chat, and how that gets into the user's own YAML. */
+
+const KINDS = {
+    normal: 'normal',
+    regenerate: 'regenerate',
+    swipe: 'swipe',
+    append: 'append',
+    appendFinal: 'append',
+    continue: 'continue',
+    impersonate: 'impersonate',
+    quiet: 'quiet',
+};
+
+/** Which prompts SillyTavern has built; weak, so that nothing outlives its request. */
+export class Prompts {
+    #full = new WeakSet();
+    #raw = new WeakSet();
+
+    /** GENERATE_AFTER_DATA: a prompt made of card, lore and chat. */
+    full({ prompt }) {
+        this.#remember(this.#full, prompt);
+    }
+
+    /** CHAT_COMPLETION_PROMPT_READY: any prompt, /genraw's and raw Summarize's included. */
+    ready({ chat }) {
+        this.#remember(this.#raw, chat);
+    }
+
+    /** The kind of a request: SillyTavern calls raw prompts and its connection test `quiet` too. */
+    kind({ type, messages }) {
+        if (type !== 'quiet' || this.#full.has(messages?.[0])) {
+            return KINDS[type] ?? 'normal';
+        }
+        const [first, ...rest] = messages ?? [];
+        const isTest = !rest.length && first?.role === 'user' && first?.content === 'Hi';
+        return isTest && !this.#raw.has(first) ? 'test' : 'raw';
+    }
+
+    #remember(set, messages) {
+        if (messages?.[0] instanceof Object) {
+            set.add(messages[0]);
+        }
+    }
+}
+
+/** The tag of a request; what is not known is left out. */
+export function tagOf(data, chatId, kind) {
+    const tag = {
+        chat_id: chatId,
+        kind,
+        character: data.char_name,
+        user_name: data.user_name,
+        group_members: data.group_names,
+    };
+    return Object.fromEntries(Object.entries(tag).filter(([, value]) => value?.length));
+}
+
+/**
+ * The user's "Include Body Parameters" with our metadata added. All of their keys win over ours.
+ * SillyTavern reads the text as YAML, and JSON is YAML: what it will send of theirs stays the same. Where it
+ * would send nothing of theirs (text that is no YAML, or neither mapping nor list), only ours is sent.
+ */
+export function withTag(text, tag, parse) {
+    const theirs = parameters(text, parse);
+    const metadata = Object.hasOwn(theirs, 'metadata') ? theirs.metadata : {};
+    if (!isMapping(metadata)) {
+        return text;
+    }
+    return JSON.stringify({ ...theirs, metadata: { ...tag, ...metadata } });
+}
+
+/** What SillyTavern's server makes of the text. */
+function parameters(text, parse) {
+    let parsed;
+    try {
+        parsed = parse(text ?? '');
+    } catch {
+        return {};
+    }
+    const items = Array.isArray(parsed) ? parsed : [parsed];
+    return Object.assign({}, ...items.filter(isMapping));
+}
+
+function isMapping(value) {
+    return typeof value === 'object' && value !== null && !Array.isArray(value);
+}

@@ -1,0 +1,82 @@
+"""Folders and ZIP archives of SillyTavern: which of their files are chats, cards and lorebooks.
+
+Nothing is unpacked: members are read in place, and a name is never used as a path.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from graph.errors import BadRequest
+from server.transfer.chat_file import About
+from server.transfer.lines import clean
+
+MOST_MEMBERS = 1_000_000
+MAX_UNPACKED = 8 * 2**30
+"""Bytes that an archive may hold once unpacked."""
+GROUP_CHATS = "group chats"
+_HOMES: dict[str, tuple[str, ...]] = {
+    "chats": (".jsonl",),
+    GROUP_CHATS: (".jsonl",),
+    "characters": (".png", ".json"),
+    "worlds": (".json",),
+}
+"""The folders of a SillyTavern user that hold what we take."""
+_NOT_LOOKED_INTO = {"backups", "thumbnails", "_cache", "__MACOSX"}
+
+
+def wanted(names: Iterable[str]) -> list[str]:
+    """Of the names of files below a folder, in POSIX form, those to be imported: cards and lore first.
+
+    Where the folder is a SillyTavern user's (or holds some), only its chats, characters and worlds.
+    """
+    given = [name for name in names if not _NOT_LOOKED_INTO & set(PurePosixPath(name).parts)]
+    homes = [name for name in given if _home(name)]
+    loose = [name for name in given if name.lower().endswith((".jsonl", ".json", ".png", ".zip"))]
+    return sorted(homes or loose, key=lambda name: (name.lower().endswith(".jsonl"), name))
+
+
+def _home(name: str) -> str:
+    """The folder of a SillyTavern user that a file lies in as it should; empty for none."""
+    parts = PurePosixPath(name).parts
+    depth = 3 if len(parts) > 2 and parts[-3] == "chats" else 2
+    home = parts[-depth] if len(parts) >= depth else ""
+    return home if home in _HOMES and name.lower().endswith(_HOMES[home]) else ""
+
+
+def about(name: str, modified_at: float) -> About:
+    """What a file's place says about it."""
+    return About(name, GROUP_CHATS in PurePosixPath(name).parts[:-1], modified_at)
+
+
+def folder_files(folder: Path) -> list[Path]:
+    """The files of a folder that are to be imported; links are not followed."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    found = {path.relative_to(folder).as_posix(): path for path in files}
+    return [found[name] for name in wanted(found)]
+
+
+def members(file: BinaryIO) -> Iterator[tuple[About, BinaryIO]]:
+    """The members of a ZIP archive that are to be imported; raises BadRequest for a damaged or huge one."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            infos = archive.infolist()
+            if len(infos) > MOST_MEMBERS or sum(info.file_size for info in infos) > MAX_UNPACKED:
+                raise BadRequest("The archive is too large once unpacked.")
+            known = {clean(info.filename).replace("\\", "/"): info for info in infos if not info.is_dir()}
+            for name in wanted(known):
+                with archive.open(known[name]) as member:
+                    yield about(name, _date(known[name])), member  # type: ignore[misc]
+    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+        raise BadRequest(f"The archive cannot be read: {error}.") from None
+
+
+def _date(info: zipfile.ZipInfo) -> float:
+    try:
+        return datetime(*info.date_time).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0

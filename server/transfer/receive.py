@@ -1,0 +1,116 @@
+"""Imports one file, whatever it is: told by what it holds, not by its name."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import zipfile
+import zlib
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import Any, BinaryIO
+
+from graph.errors import BadRequest
+from graph.resources import Resources
+from memory.library import Character
+from server.cards import MAX_FILE_BYTES, card_json, card_of
+from server.dependencies import OWNER
+from server.transfer.archive import members
+from server.transfer.chat_file import About, is_header, is_message, read_chat
+from server.transfer.chat_import import import_chat
+from server.transfer.lines import clean, json_lines
+from server.transfer.lore import is_world, read_card_book, read_world, world_of_card
+from server.transfer.report import Report
+from server.transfer.restore import is_export, restore
+
+_PNG, _ZIP = b"\x89PNG", b"PK\x03\x04"
+HEAD_LINES = 20
+"""Lines among which a chat must show itself, for the first ones may be broken."""
+NOT_KNOWN = (
+    "This is neither a SillyTavern chat (.jsonl), a character card (.json, .png), a lorebook (.json), "
+    "a folder of these as .zip, nor an export of ours."
+)
+
+Lines = Iterator[tuple[int, dict[str, Any] | str]]  # Any: JSON
+
+
+async def import_file(resources: Resources, file: BinaryIO, about: About, *, nested: bool = False) -> Report:
+    """Import what an open file (at its beginning, seekable unless `nested`) holds.
+
+    Raises BadRequest, with nothing stored, for what is none of the things that are taken.
+    """
+    start = await asyncio.to_thread(file.read, 4)
+    await asyncio.to_thread(file.seek, 0)
+    if start == _ZIP and not nested:
+        return await _import_archive(resources, file)
+    if start == _PNG:
+        return await _import_json(resources, card_json(await _whole(file)), about)
+    lines = json_lines(file)
+    head = await asyncio.to_thread(lambda: list(islice(lines, HEAD_LINES)))
+    entries = [entry for _, entry in head if isinstance(entry, dict)]
+    if any(is_export(entry) for entry in entries[:1]):
+        return await restore(resources, chain(head, lines))
+    if any(is_header(entry) or is_message(entry) for entry in entries):
+        return await import_chat(resources, await asyncio.to_thread(read_chat, chain(head, lines), about))
+    await asyncio.to_thread(file.seek, 0)
+    return await _import_json(resources, await _json_of(file), about)
+
+
+async def _whole(file: BinaryIO) -> bytes:
+    raw = await asyncio.to_thread(file.read, MAX_FILE_BYTES + 1)
+    if len(raw) > MAX_FILE_BYTES:
+        raise BadRequest("The file is too large for a character card or lorebook.")
+    return raw
+
+
+async def _json_of(file: BinaryIO) -> dict[str, Any]:
+    raw = await _whole(file)
+    try:
+        content = await asyncio.to_thread(json.loads, raw.removeprefix(b"\xef\xbb\xbf"))
+    except (ValueError, RecursionError):
+        raise BadRequest(NOT_KNOWN) from None
+    if not isinstance(content, dict):
+        raise BadRequest(NOT_KNOWN)
+    return content
+
+
+async def _import_json(resources: Resources, content: dict[str, Any], about: About) -> Report:
+    """A lorebook or a card."""
+    report, library, now = Report(files=1), resources.library, time.time()
+    if is_world(content):
+        book = read_world(content, about.stem)
+        report.lore = await asyncio.to_thread(library.put_book, OWNER, book, now)
+        return report
+    if "entries" not in content and not _like_a_card(content):
+        raise BadRequest(NOT_KNOWN)
+    name = clean(card_of(content).name)
+    character = Character(about.stem or name, name, content)
+    report.characters = int(await asyncio.to_thread(library.put_character, OWNER, character, now))
+    carried = read_card_book(content, name)
+    if carried is not None:
+        report.lore = await asyncio.to_thread(library.put_book, OWNER, carried, now)
+    if world := world_of_card(content):
+        library.bind(OWNER, world, "character", name)
+    return report
+
+
+def _like_a_card(content: dict[str, Any]) -> bool:
+    return "spec" in content or "name" in content or isinstance(content.get("data"), dict)
+
+
+async def _import_archive(resources: Resources, file: BinaryIO) -> Report:
+    """Everything in a ZIP archive; a member that is nothing of ours is named among the problems."""
+    report = Report()
+    found = members(file)
+    while (item := await asyncio.to_thread(next, found, None)) is not None:
+        about, member = item
+        try:
+            report.add(await import_file(resources, member, about, nested=True), about.name)
+        except (BadRequest, zlib.error, zipfile.BadZipFile, EOFError) as error:
+            one = Report(files=1)
+            one.complain(str(error))
+            report.add(one, about.name)
+    if not report.files:
+        raise BadRequest("The archive holds no chats, cards or lorebooks.")
+    return report

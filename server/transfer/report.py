@@ -1,0 +1,63 @@
+"""What an import says afterwards."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+MOST_PROBLEMS = 50
+"""Problems that are spelled out; all are counted."""
+
+
+class Problem(BaseModel):
+    """Something that was left out, and why."""
+
+    message: str
+    line: int | None = None
+    """Line of the file, counted from 1."""
+    file: str = ""
+
+
+class ImportedSession(BaseModel):
+    """A chat as it is stored now."""
+
+    id: str
+    chat_id: str
+    messages: int
+    added: int
+    """Messages stored by this import, siblings and hidden ones included."""
+
+
+class Report(BaseModel):
+    """Counts over everything that a file held."""
+
+    object: Literal["import"] = "import"
+    files: int = 0
+    read: int = 0
+    """Messages that the file shows."""
+    added: int = 0
+    """Messages stored anew: shown ones, siblings (swipes) and hidden ones."""
+    characters: int = 0
+    lore: int = 0
+    """Cards and lorebook entries that were new or changed."""
+    sessions: list[ImportedSession] = Field(default_factory=list)
+    problems: list[Problem] = Field(default_factory=list)
+    problem_count: int = 0
+
+    def complain(self, message: str, line: int | None = None) -> None:
+        self.problem_count += 1
+        if len(self.problems) < MOST_PROBLEMS:
+            self.problems.append(Problem(message=message, line=line))
+
+    def add(self, other: Report, file: str) -> None:
+        """Take in what one file of several held."""
+        self.files += other.files
+        self.read += other.read
+        self.added += other.added
+        self.characters += other.characters
+        self.lore += other.lore
+        self.sessions += other.sessions
+        self.problem_count += other.problem_count
+        named = [p.model_copy(update={"file": file}) for p in other.problems]
+        self.problems += named[: max(0, MOST_PROBLEMS - len(self.problems))]

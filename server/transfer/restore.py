@@ -1,0 +1,265 @@
+"""Restores exports: what the data folder holds already is recognised, and nothing newer is replaced."""
+
+from __future__ import annotations
+
+import asyncio
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from hashlib import blake2b
+from itertools import islice
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
+
+from graph.errors import BadRequest
+from graph.resources import Resources
+from memory.bulk import BulkMessage, BulkSummary, BulkWrite, SessionLine
+from memory.files import safe_name
+from memory.path import Ranges
+from memory.transcript import Card, TreeKey
+from server.dependencies import OWNER
+from server.transfer.export import FORMAT, VERSION
+from server.transfer.lines import clean
+from server.transfer.report import ImportedSession, Report
+
+BATCH = 500
+"""Lines between two looks at other requests."""
+SPARSE = 10
+"""Ids are kept as they are unless they leave out nine of ten numbers."""
+
+Lines = Iterator[tuple[int, dict[str, Any] | str]]  # Any: JSON
+Id = Annotated[int, Field(ge=1, lt=2**53)]
+Mark = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
+Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=2**40)]
+Share = Annotated[float, Field(allow_inf_nan=False, ge=0, le=1)]
+Runs = list[Annotated[list[Id], Field(min_length=2, max_length=2)]]
+
+
+class MessageLine(BaseModel):
+    kind: Literal["message"]
+    id: Id
+    parent: Id | None
+    role: Literal["user", "assistant"]
+    speaker: str
+    text: str
+    fingerprint: Mark
+    created_at: Seconds
+    session: str
+    turn_id: str
+    unsettled: bool
+    emotion: str
+    confidence: Share
+    importance: Share
+    emotion_known: bool
+
+
+class SessionRow(BaseModel):
+    kind: Literal["session"]
+    session_id: Name
+    path: Runs
+    created_at: Seconds
+    updated_at: Seconds
+    version: Id
+    chat_id: str
+    character: str
+    user_name: str
+    forked_from: str
+    left_behind: bool
+    history_from: Id | None
+    last_turn_id: str
+    last_new: list[Id]
+    last_replies: list[Id]
+
+
+class CardLine(BaseModel):
+    kind: Literal["card"]
+    name: str
+    text: str
+    user_persona: str
+    hash: str
+
+
+class SummaryLine(BaseModel):
+    kind: Literal["summary"]
+    over: Runs
+    text: str
+    source: str
+    created_at: Seconds
+
+
+KINDS: dict[str, type[BaseModel]] = {
+    "message": MessageLine,
+    "session": SessionRow,
+    "card": CardLine,
+    "summary": SummaryLine,
+}
+
+
+@dataclass(slots=True)
+class _Tree:
+    """A tree as the file has it, until its last line was read."""
+
+    id: str
+    messages: dict[int, MessageLine] = field(default_factory=dict)
+    sessions: dict[str, SessionRow] = field(default_factory=dict)
+    cards: list[Card] = field(default_factory=list)
+    summaries: list[SummaryLine] = field(default_factory=list)
+
+    def take(self, line: BaseModel) -> None:
+        match line:
+            case MessageLine():
+                self.messages[line.id] = line
+            case SessionRow():
+                self.sessions[line.session_id] = line
+            case CardLine():
+                self.cards.append(Card(line.name, line.text, line.user_persona, line.hash))
+            case SummaryLine():
+                self.summaries.append(line)
+
+
+def is_export(entry: dict[str, Any]) -> bool:
+    """Whether a file that begins with this line is an export."""
+    return entry.get("format") == FORMAT
+
+
+async def restore(resources: Resources, lines: Lines) -> Report:
+    """Bring in every tree of an export; raises BadRequest for one of a newer version."""
+    report = Report(files=1)
+    tree: _Tree | None = None
+    while batch := await asyncio.to_thread(lambda: list(islice(lines, BATCH))):
+        for number, entry in batch:
+            if isinstance(entry, str):
+                report.complain(entry, number)
+            elif is_export(entry):
+                _check_version(entry)
+            elif entry.get("kind") == "tree":
+                await _finish(resources, tree, report)
+                tree = _Tree(clean(str(entry.get("id") or "imported")))
+            elif tree is None:
+                report.complain("the line belongs to no tree", number)
+            else:
+                _take(tree, entry, number, report)
+    await _finish(resources, tree, report)
+    return report
+
+
+def _check_version(entry: dict[str, Any]) -> None:
+    version = entry.get("version")
+    if not isinstance(version, int) or version > VERSION:
+        raise BadRequest(f"The export has version {version}; this software knows {VERSION}. Update it.")
+
+
+def _take(tree: _Tree, entry: dict[str, Any], number: int, report: Report) -> None:
+    kind = KINDS.get(str(entry.get("kind")))
+    if kind is None:
+        report.complain(f"unknown kind of line: {str(entry.get('kind'))[:40]!r}", number)
+        return
+    try:
+        tree.take(kind.model_validate(_cleaned(entry), strict=False))
+    except ValidationError as error:
+        problem = error.errors()[0]
+        report.complain(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}", number)
+
+
+def _cleaned(entry: dict[str, Any]) -> dict[str, Any]:
+    return {name: clean(value) if isinstance(value, str) else value for name, value in entry.items()}
+
+
+async def _finish(resources: Resources, tree: _Tree | None, report: Report) -> None:
+    """Write a tree, under the locks of its sessions (always taken in the same order)."""
+    if tree is None or not tree.sessions:
+        if tree is not None and tree.messages:
+            report.complain("a tree without sessions was left out")
+        return
+    key = TreeKey(OWNER, safe_name(tree.id))
+    names = {name: await _name_of(resources, key, row) for name, row in tree.sessions.items()}
+    async with AsyncExitStack() as locks:
+        for name in sorted(set(names.values())):
+            await locks.enter_async_context(resources.sessions.locked(OWNER, name))
+        done = await resources.transcript.absorb(_Laid.out(tree, key, names).write())
+        for name in names.values():
+            await resources.working.drop(OWNER, name)
+    resources.worker.wake(key)
+    report.read += len(tree.messages)
+    report.added += done.added
+    for name in names.values():
+        stored = await resources.transcript.session(OWNER, name)
+        if stored is not None:
+            held = len(stored.path)
+            one = ImportedSession(id=name, chat_id=stored.chat_id, messages=held, added=done.added)
+            report.sessions.append(one)
+
+
+async def _name_of(resources: Resources, key: TreeKey, row: SessionRow) -> str:
+    """The session's id, another one where a different chat has it: the same one each time."""
+    stored = await resources.transcript.session(OWNER, row.session_id)
+    if stored is None or (stored.key == key and stored.created_at == row.created_at):
+        return row.session_id
+    told = f"{key.tree_id} {row.created_at}".encode()
+    return f"{row.session_id}-{blake2b(told, digest_size=4).hexdigest()}"
+
+
+@dataclass(slots=True)
+class _Laid:
+    """A tree in the references of a bulk write."""
+
+    tree: _Tree
+    key: TreeKey
+    names: dict[str, str]
+    ids: list[int]
+    at: dict[int, int]
+
+    @classmethod
+    def out(cls, tree: _Tree, key: TreeKey, names: dict[str, str]) -> _Laid:
+        ids = sorted(tree.messages)
+        return cls(tree, key, names, ids, {i: n for n, i in enumerate(ids)})
+
+    def write(self) -> BulkWrite:
+        keeps = bool(self.ids) and self.ids[-1] <= SPARSE * (len(self.ids) + 1000)
+        new = [self._message(self.tree.messages[i], keeps) for i in self.ids]
+        rows = [self._session(row) for row in self.tree.sessions.values()]
+        summaries = [
+            BulkSummary(over, s.text, s.source, s.created_at)
+            for s in self.tree.summaries
+            if len(over := self._runs(s.over)) == sum(last - first + 1 for first, last in s.over) > 0
+        ]
+        return BulkWrite(self.key, rows, new, self.tree.cards, summaries)
+
+    def _ref(self, message_id: int | None) -> int | None:
+        at = None if message_id is None else self.at.get(message_id)
+        return None if at is None else -at - 1
+
+    def _refs(self, ids: Iterable[int]) -> list[int]:
+        return [ref for i in ids if (ref := self._ref(i)) is not None]
+
+    def _runs(self, ranges: Ranges) -> Ranges:
+        """One run for each message that the file holds; none stands twice on a path."""
+        taken: dict[int, None] = {}
+        for first, last in ranges:
+            for at in range(bisect_left(self.ids, first), bisect_right(self.ids, last)):
+                taken[-at - 1] = None
+        return [[ref, ref] for ref in taken]
+
+    def _message(self, m: MessageLine, keeps: bool) -> BulkMessage:
+        fields = m.model_dump(exclude={"kind", "parent", "id", "session"})
+        parent = self._ref(m.parent if m.parent is not None and m.parent < m.id else None)
+        session = self.names.get(m.session, "")
+        return BulkMessage(parent=parent, id=m.id if keeps else 0, session=session, **fields)
+
+    def _session(self, row: SessionRow) -> SessionLine:
+        fields = row.model_dump(exclude={"kind", "path", "session_id", "forked_from"})
+        line = SessionLine(
+            session_id=self.names[row.session_id],
+            path=self._runs(row.path),
+            forked_from=self.names.get(row.forked_from, row.forked_from),
+            **fields,
+        )
+        return replace(
+            line,
+            history_from=self._ref(row.history_from),
+            last_new=self._refs(row.last_new),
+            last_replies=self._refs(row.last_replies),
+        )

@@ -1,0 +1,102 @@
+"""POST /v1/import, GET /v1/export and GET /v1/sessions/{id}/export."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import tempfile
+from collections.abc import AsyncIterator
+from typing import Annotated, BinaryIO
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import StreamingResponse
+
+from graph.errors import NotFound
+from graph.resources import Resources
+from memory.transcript import Session
+from server.dependencies import OWNER, OurResources
+from server.transfer.chat_file import About
+from server.transfer.export import write_export
+from server.transfer.receive import import_file
+from server.transfer.report import Report
+from server.transfer.upload import received
+
+BLOCK = 2**18
+IN_MEMORY = 2**22
+PAGE = 1000
+
+router = APIRouter()
+
+
+@router.post("/v1/import")
+async def import_upload(
+    request: Request,
+    resources: OurResources,
+    name: Annotated[str, Query(max_length=1000)] = "",
+    group: bool = False,
+    modified_at: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0.0,
+) -> Report:
+    """Take in one file: a chat, card, lorebook, export, or a ZIP archive of these.
+
+    `name` is the file's name (a chat's id stands before its ending), `group` says that it lay among group
+    chats, `modified_at` dates messages without a date.
+    """
+    async with received(request) as (file, form_name):
+        return await import_file(resources, file, About(name or form_name, group, modified_at))
+
+
+@router.get("/v1/export")
+async def export(
+    resources: OurResources, session: Annotated[list[str] | None, Query()] = None
+) -> StreamingResponse:
+    """These sessions, or all, as JSON lines."""
+    if session is None:
+        return await _exported(resources, await _all(resources), "emotional-rag")
+    found = [await _named(resources, name) for name in session]
+    return await _exported(resources, found, "emotional-rag")
+
+
+@router.get("/v1/sessions/{session_id:path}/export")
+async def export_session(session_id: str, resources: OurResources) -> StreamingResponse:
+    """Everything about a session as JSON lines."""
+    found = await _named(resources, session_id)
+    return await _exported(resources, [found], found.session_id)
+
+
+async def _all(resources: Resources) -> list[Session]:
+    found: list[Session] = []
+    while True:
+        page = await resources.transcript.sessions(OWNER, limit=PAGE, offset=len(found))
+        found += page.sessions
+        if not page.sessions or len(found) >= page.total:
+            return sorted(found, key=lambda s: (s.key.tree_id, s.created_at, s.session_id))
+
+
+async def _named(resources: Resources, name: str) -> Session:
+    """A session by its id, else by its chat's id."""
+    found = await resources.transcript.session(OWNER, name)
+    if found is None and (session_id := await resources.catalog.of_chat(OWNER, name)):
+        found = await resources.transcript.session(OWNER, session_id)
+    if found is None:
+        raise NotFound(f"There is no session {name!r}.")
+    return found
+
+
+async def _exported(resources: Resources, sessions: list[Session], name: str) -> StreamingResponse:
+    """Written to the end before the first byte leaves, so that a slow reader holds up nothing."""
+    spool = tempfile.SpooledTemporaryFile(max_size=IN_MEMORY)
+    try:
+        await write_export(resources.transcript, sessions, spool)  # type: ignore[arg-type]
+        spool.seek(0)
+    except BaseException:
+        spool.close()
+        raise
+    file_name = re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:80].strip("._") or "session"
+    headers = {"content-disposition": f'attachment; filename="{file_name}.jsonl"'}
+    return StreamingResponse(_blocks(spool), media_type="application/x-ndjson", headers=headers)  # type: ignore[arg-type]
+
+
+async def _blocks(file: BinaryIO) -> AsyncIterator[bytes]:
+    with file:
+        while block := await asyncio.to_thread(file.read, BLOCK):
+            yield block

@@ -1,0 +1,230 @@
+/** The extension in a small SillyTavern, over a real connection; run by tests/server/test_extension.py. */
+
+import assert from 'node:assert/strict';
+import { after, before, beforeEach, test } from 'node:test';
+
+import { listen, message, open } from './sillytavern.mjs';
+
+const { endpoint } = await import(`${process.env.EXTENSION}/report.js`);
+const { signature, visibleChat } = await import(`${process.env.EXTENSION}/chat.js`);
+const plain = { regexed: (text) => text, withFiles: async (_message, text) => text };
+
+let context;
+let server;
+
+const emit = (name, ...values) => context.eventSource.emit(name.toLowerCase(), ...values);
+const calm = (ms = 400) => new Promise((resolve) => setTimeout(resolve, ms));
+
+before(async () => {
+    context = open();
+    server = await listen();
+    context.chatCompletionSettings.custom_url = server.url;
+    context.chat.push(message('Mira', 'You are late.'), message('Alex', 'Good evening.'), message('Mira', 'Evening.'));
+    await (await import(`${process.env.EXTENSION}/index.js`)).activate();
+    await emit('CHAT_CHANGED', context.chatId);
+    await server.told(1);
+});
+
+after(() => server.close());
+
+beforeEach(async () => {
+    context.extensionSettings = {};
+    await emit('CHAT_CHANGED', context.chatId);
+    await calm();
+    server.seen.length = 0;
+});
+
+test('a change is told with the visible chat, to the chat\'s own address', async () => {
+    context.chat[2] = message('Mira', 'Good evening, Alex.', { swipe_id: 1 });
+    await emit('MESSAGE_SWIPED', 2);
+    const [event] = await server.told(1);
+    assert.deepEqual(event, {
+        type: 'swipe',
+        path: '/v1/sessions/Mira%20-%202026-11-22%4010h04m05s/events',
+        character: 'Mira',
+        user_name: 'Alex',
+        messages: [
+            { role: 'assistant', name: 'Mira', content: 'You are late.' },
+            { role: 'user', name: 'Alex', content: 'Good evening.' },
+            { role: 'assistant', name: 'Mira', content: 'Good evening, Alex.' },
+        ],
+    });
+});
+
+test('many changes at once are told once', async () => {
+    for (const text of ['One.', 'Two.', 'Three.']) {
+        context.chat[2].mes = text;
+        await emit('MESSAGE_EDITED', 2);
+        await emit('MESSAGE_UPDATED', 2);
+    }
+    await calm();
+    assert.deepEqual(server.events().map(({ type, messages }) => [type, messages[2].content]), [['edit', 'Three.']]);
+});
+
+test('nothing is told where nothing changed', async () => {
+    await emit('MESSAGE_UPDATED', 2);
+    await calm();
+    assert.equal(server.events().length, 0);
+});
+
+test('hiding, which SillyTavern tells nobody of, is seen', async () => {
+    context.chat[1].is_system = true;
+    const [hidden] = await server.told(1);
+    assert.deepEqual([hidden.type, hidden.messages.length], ['hide', 2]);
+    context.chat[1].is_system = false;
+    const [, shown] = await server.told(2);
+    assert.deepEqual([shown.type, shown.messages.length], ['unhide', 3]);
+});
+
+test('a deletion is told', async () => {
+    const [gone] = context.chat.splice(2, 1);
+    await emit('MESSAGE_DELETED', 2);
+    const [event] = await server.told(1);
+    assert.deepEqual([event.type, event.messages.length], ['delete', 2]);
+    context.chat.push(gone);
+});
+
+test('while a reply is written nothing is told, and everything afterwards', async () => {
+    document.body.dataset.generating = 'true';
+    context.chat.push(message('Alex', 'Well?'), message('Mira', 'I am thin'));
+    await emit('MESSAGE_SWIPED', 4);
+    await calm(600);
+    assert.equal(server.events().length, 0);
+    context.chat[4].mes = 'I am thinking.';
+    delete document.body.dataset.generating;
+    await emit('GENERATION_ENDED', 5);
+    const events = await server.told(1);
+    await calm();
+    assert.equal(events.length, 1);
+    assert.equal(events[0].messages.at(-1).content, 'I am thinking.');
+    context.chat.length = 3;
+});
+
+test('a request waits for the event before it, and makes the next one news', async () => {
+    context.chat[2].mes = 'Edited.';
+    await emit('MESSAGE_EDITED', 2);
+    const data = { type: 'normal', chat_completion_source: 'custom', messages: [], custom_include_body: 'top_k: 1' };
+    await emit('CHAT_COMPLETION_SETTINGS_READY', data);
+    assert.equal(server.events().length, 1, 'told before the request goes out');
+    await emit('GENERATION_ENDED', 3);
+    assert.equal((await server.told(2)).length, 2, 'the same chat again, for the request changed what is stored');
+});
+
+test('a request is tagged for the Custom source alone', async () => {
+    const custom = {
+        type: 'swipe', chat_completion_source: 'custom', messages: [{ role: 'user', content: 'x' }],
+        custom_include_body: 'top_k: 1', char_name: 'Mira', user_name: 'Alex', group_names: [],
+    };
+    const other = { ...custom, chat_completion_source: 'openai' };
+    const untouched = structuredClone(other);
+    await emit('CHAT_COMPLETION_SETTINGS_READY', custom);
+    await emit('CHAT_COMPLETION_SETTINGS_READY', other);
+    assert.deepEqual(JSON.parse(custom.custom_include_body), {
+        top_k: 1,
+        metadata: { chat_id: context.chatId, kind: 'swipe', character: 'Mira', user_name: 'Alex' },
+    });
+    assert.deepEqual(other, untouched);
+});
+
+test('what the user switched off stays undone', async () => {
+    context.extensionSettings.emotional_rag = { tag: false, report: false };
+    const data = { type: 'normal', chat_completion_source: 'custom', messages: [], custom_include_body: 'top_k: 1' };
+    await emit('CHAT_COMPLETION_SETTINGS_READY', data);
+    assert.equal(data.custom_include_body, 'top_k: 1');
+    context.chat[2].mes = 'Switched off.';
+    await emit('MESSAGE_EDITED', 2);
+    await calm(1_500);
+    assert.equal(server.seen.length, 0);
+});
+
+test('another source, no chat, or a chat that is being loaded: nothing is told', async () => {
+    for (const change of [
+        () => { context.chatCompletionSettings.chat_completion_source = 'openai'; },
+        () => { context.mainApi = 'kobold'; },
+        () => { context.chatId = 'another, not loaded yet'; },
+        () => { context.chatId = undefined; },
+        () => { context.chatCompletionSettings.custom_url = 'nonsense'; },
+    ]) {
+        const [settings, id, api] = [{ ...context.chatCompletionSettings }, context.chatId, context.mainApi];
+        change();
+        context.chat[2].mes += '!';
+        await emit('MESSAGE_EDITED', 2);
+        await calm(300);
+        [context.chatCompletionSettings, context.chatId, context.mainApi] = [settings, id, api];
+    }
+    assert.equal(server.seen.length, 0);
+});
+
+test('a server that is not ours is told no chat, and its failure is quiet', async () => {
+    const stranger = await listen();
+    const lines = [];
+    const { info } = console;
+    console.info = (...words) => lines.push(words.join(' '));
+    for (const url of [stranger.url.replace('/v1', '/elsewhere/v1'), 'http://127.0.0.1:9/v1']) {
+        context.chatCompletionSettings.custom_url = url;
+        stranger.seen.length = 0;
+        globalThis.fetch = stub(globalThis.fetch);
+        context.chat[2].mes += '?';
+        await emit('MESSAGE_EDITED', 2);
+        await calm(600);
+        globalThis.fetch = globalThis.fetch.real;
+        assert.equal(stranger.events().length, 0);
+    }
+    console.info = info;
+    context.chatCompletionSettings.custom_url = server.url;
+    stranger.close();
+    assert.ok(lines.length >= 1 && lines.every((line) => line.includes('[Emotional RAG]')), lines.join('\n'));
+});
+
+/** A server of somebody else: it answers, but not as ours does. */
+function stub(real) {
+    const foreign = async (address, request) => {
+        if (String(address).includes('/elsewhere/')) {
+            return new Response('{"error": "no such path"}', { status: request?.method === 'POST' ? 200 : 404 });
+        }
+        return real(address, request);
+    };
+    return Object.assign(foreign, { real });
+}
+
+test('the visible chat is what a prompt would show', async () => {
+    const ignore = Symbol('ignore');
+    const chat = {
+        name1: 'Alex', name2: 'Mira', symbols: { ignore }, chat: [
+            message('Mira', 'Hello {{user}}, I am {{char}}. {{setvar::x::1}}'),
+            message('Alex', 'hidden', { is_system: true }),
+            message('System', 'Night falls.', { extra: { type: 'narrator' } }),
+            message('Alex', 'ignored', { extra: { [ignore]: true } }),
+            message('Alex', 'A picture.', { extra: { title: 'a boat', append_title: true } }),
+            message('Mira', 'half \ud83d pair'),
+        ],
+    };
+    const prompt = {
+        regexed: (text, placement, { isPrompt, depth }) => `${text} [${placement} ${isPrompt} ${depth}]`,
+        withFiles: async (_message, text) => text,
+    };
+    assert.deepEqual(await visibleChat(chat, prompt), [
+        { role: 'assistant', name: 'Mira', content: 'Hello Alex, I am Mira. {{setvar::x::1}} [2 true 4]' },
+        { role: 'user', name: 'Alex', content: 'A picture. [1 true 1]\n\na boat' },
+        { role: 'assistant', name: 'Mira', content: 'half \ufffd pair [2 true 0]' },
+    ]);
+    assert.deepEqual(await visibleChat({ ...chat, chat: [] }, plain), []);
+});
+
+test('the signature follows what is shown', () => {
+    const of = (...chat) => signature({ chat, getCurrentChatId: () => 'c' });
+    const one = message('Mira', 'abc');
+    const others = [
+        of(), of(one, one), of({ ...one, mes: 'abcd' }), of({ ...one, swipe_id: 1 }), of({ ...one, is_system: true }),
+    ];
+    assert.equal(new Set([of(one), ...others]).size, others.length + 1);
+});
+
+test('addresses', () => {
+    assert.deepEqual(endpoint('http://127.0.0.1:8001/v1'), { base: 'http://127.0.0.1:8001', chatId: '' });
+    assert.deepEqual(endpoint(' http://127.0.0.1:8001/v1/ '), { base: 'http://127.0.0.1:8001', chatId: '' });
+    assert.deepEqual(endpoint('https://h/rag/c/our%20chat/v1'), { base: 'https://h/rag', chatId: 'our chat' });
+    for (const url of ['', undefined, 'http://127.0.0.1:8001', 'ftp://h/v1', '/v1']) {
+        assert.equal(endpoint(url), null);
+    }
+});

@@ -1,0 +1,204 @@
+"""The state machine that hypothesis drives: random sequences of what a user does, in several chats at once."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any, ClassVar
+
+from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
+
+from memory.align import Aligner, align
+from tests.truth.front_end import Style
+from tests.truth.memory_under_test import Memory
+from tests.truth.world import World
+
+STEPS = 30
+NUMBER = st.integers(0, 999)
+WINDOWS = st.sampled_from([5, 8, 12, 30])
+PLAIN_STYLES = st.builds(
+    Style,
+    whitespace=st.sampled_from(["kept", "trimmed", "collapsed"]),
+    names=st.sampled_from(["none", "content", "field"]),
+    note_depth=st.sampled_from([None, 1, 4]),
+    lore=st.booleans(),
+    narrator=st.booleans(),
+    post_history=st.booleans(),
+)
+RAM = Path("/dev/shm")  # noqa: S108
+"""A commit waits for the disk: a folder in RAM, where there is one, makes ten thousand of them quick."""
+
+
+class FrontEndMachine(RuleBasedStateMachine):
+    """One sequence; `sequences` and `requests` count over all that ran."""
+
+    aligner: ClassVar[Aligner] = staticmethod(align)
+    styles: ClassVar[st.SearchStrategy[Style]] = st.just(Style())
+    sequences: ClassVar[int] = 0
+    requests: ClassVar[int] = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(dir=RAM if RAM.is_dir() else None))
+        self.loop = asyncio.new_event_loop()
+        self.memory: Memory = self.run(Memory.open(self.folder, type(self).aligner))
+
+    def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:  # Any: whatever it returns
+        return self.loop.run_until_complete(coroutine)
+
+    def do(self, action: Coroutine[Any, Any, None]) -> None:
+        """An action that may send a request, and what must hold after it."""
+        before = self.world.requests
+        self.run(action)
+        if self.world.requests > before:
+            self.run(self.world.check())
+
+    def teardown(self) -> None:
+        type(self).sequences += 1
+        type(self).requests += self.world.requests if hasattr(self, "world") else 0
+        self.run(self.memory.close())
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+        shutil.rmtree(self.folder)
+
+    @initialize(data=st.data(), seed=NUMBER, window=WINDOWS, with_id=st.booleans())
+    def begin(self, data: st.DataObject, seed: int, window: int, with_id: bool) -> None:
+        self.world = World(self.memory, seed, data.draw(self.styles), window)
+        self.world.start_chat(["Mira"], "chat-1" if with_id else "")
+
+    @rule()
+    def send(self) -> None:
+        self.do(self.world.send())
+
+    @rule()
+    def send_again(self) -> None:
+        self.do(self.world.send())
+
+    @rule(n=st.integers(2, 3))
+    def send_several(self, n: int) -> None:
+        for _ in range(n):
+            self.do(self.world.send())
+
+    @rule()
+    def regenerate(self) -> None:
+        self.do(self.world.regenerate())
+
+    @rule(replies=st.sampled_from([1, 1, 2]))
+    def swipe(self, replies: int) -> None:
+        self.do(self.world.swipe(replies))
+
+    @rule(n=NUMBER)
+    def swipe_back_and_send(self, n: int) -> None:
+        self.world.swipe_back(n)
+        self.do(self.world.send())
+
+    @rule(n=NUMBER)
+    def swipe_back(self, n: int) -> None:
+        self.world.swipe_back(n)
+
+    @rule(n=NUMBER, append=st.booleans())
+    def edit(self, n: int, append: bool) -> None:
+        self.world.edit(n, append=append)
+
+    @rule(n=st.integers(1, 6))
+    def delete_last(self, n: int) -> None:
+        self.world.delete_last(n)
+
+    @rule(n=NUMBER)
+    def delete(self, n: int) -> None:
+        self.world.delete(n)
+
+    @rule(n=NUMBER)
+    def hide(self, n: int) -> None:
+        self.world.hide(n)
+
+    @rule(n=NUMBER)
+    def unhide(self, n: int) -> None:
+        self.world.unhide(n)
+
+    @rule(n=NUMBER, ids=st.sampled_from(["inherited", "none", "own"]))
+    def branch(self, n: int, ids: str) -> None:
+        own = f"chat-{len(self.world.chats) + 1}"
+        chat_id = {"inherited": self.world.chat.chat_id, "none": "", "own": own}[ids]
+        self.world.branch(n, chat_id)
+
+    @rule(with_id=st.booleans(), group=st.booleans(), greeting=st.booleans())
+    def new_chat(self, with_id: bool, group: bool, greeting: bool) -> None:
+        if len(self.world.chats) < 4:
+            chat_id = f"chat-{len(self.world.chats) + 1}" if with_id else ""
+            characters = ["Mira", "Tobias"] if group else ["Mira"]
+            self.world.start_chat(characters, chat_id, *([] if greeting else [""]))
+
+    @rule(n=NUMBER)
+    def switch(self, n: int) -> None:
+        self.world.switch(n)
+
+    @rule(n=NUMBER)
+    def switch_and_send(self, n: int) -> None:
+        self.world.switch(n)
+        self.do(self.world.send())
+
+    @rule(n=st.integers(0, 1))
+    def speak(self, n: int) -> None:
+        self.do(self.world.speak(n))
+
+    @rule()
+    def continue_reply(self) -> None:
+        self.do(self.world.continue_reply())
+
+    @rule()
+    def ask_quietly(self) -> None:
+        self.do(self.world.ask_quietly())
+
+    @rule()
+    def fail(self) -> None:
+        self.do(self.world.send_and_fail())
+
+    @rule()
+    def retry(self) -> None:
+        self.do(self.world.retry())
+
+    @rule(keep=st.sampled_from(["part", "trimmed", "nothing"]))
+    def stop(self, keep: str) -> None:
+        self.do(self.world.send_and_stop(keep))
+
+    @rule(n=NUMBER)
+    def send_with_moved(self, n: int) -> None:
+        self.do(self.world.send_with_moved(n))
+
+    @rule(window=WINDOWS)
+    def resize(self, window: int) -> None:
+        self.world.window = window
+
+    @rule(data=st.data())
+    def set_up(self, data: st.DataObject) -> None:
+        self.world.set_up(data.draw(self.styles))
+
+
+def machine(styles: st.SearchStrategy[Style], aligner: Aligner = align) -> type[FrontEndMachine]:
+    """A machine of its own, with its own counts."""
+    return type("Machine", (FrontEndMachine,), {"styles": styles, "aligner": staticmethod(aligner)})
+
+
+def drive(of: type[FrontEndMachine], sequences: int, *, shrink: bool = True) -> None:
+    """Run so many sequences of `STEPS` actions; raises what the first failing one raised."""
+    phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
+    run_state_machine_as_test(
+        of,
+        settings=settings(
+            max_examples=sequences,
+            stateful_step_count=STEPS,
+            deadline=None,
+            database=None,
+            phases=phases,
+            verbosity=Verbosity.normal,
+            suppress_health_check=list(HealthCheck),
+            print_blob=False,
+            report_multiple_bugs=False,
+        ),
+    )

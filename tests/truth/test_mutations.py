@@ -1,0 +1,108 @@
+"""The proof can fail: an aligner broken in any of these ways is caught by the same machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from hypothesis import strategies as st
+
+from memory.align import Aligner, Alignment, Incoming, align
+from memory.path import Path, PathBuilder, encode
+from memory.transcript import TreeView
+from tests.truth.front_end import Style
+from tests.truth.machine import drive, machine
+
+ENOUGH = 100
+"""Sequences within which a broken aligner has to be found out."""
+
+
+class Broken:
+    """An aligner whose answer is spoilt."""
+
+    def __call__(
+        self, window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+    ) -> Alignment:
+        found = align(window, path, tree, pinned=pinned, continues=continues)
+        return self.spoilt(found, window, path)
+
+    def spoilt(self, found: Alignment, window: Sequence[Incoming], path: Path) -> Alignment:
+        raise NotImplementedError
+
+
+class KeepsSwipedReplies(Broken):
+    """A retry leaves the reply that was swiped away on the path."""
+
+    def spoilt(self, found: Alignment, window: Sequence[Incoming], path: Path) -> Alignment:
+        if found.change != "retry" or not found.left:
+            return found
+        return replace(found, path=[*found.path, *encode(found.left)], left=[])
+
+
+class ShowsHoles(Broken):
+    """What the window does not show inside stays on the path."""
+
+    def spoilt(self, found: Alignment, window: Sequence[Incoming], path: Path) -> Alignment:
+        laid = PathBuilder(Path(found.path).between(0, found.head))
+        for row, stored in enumerate(found.rows):
+            laid.add(-row - 1 if stored is None else stored)
+            for after, hole in zip(found.hole_after, found.holes, strict=True):
+                if after == row:
+                    laid.add(hole)
+        return replace(found, path=laid.ranges, holes=[], hole_after=[])
+
+
+class ForgetsWhatWasTrimmed(Broken):
+    """The path begins where the window begins."""
+
+    def spoilt(self, found: Alignment, window: Sequence[Incoming], path: Path) -> Alignment:
+        return replace(found, path=Path(found.path).between(found.head), head=0)
+
+
+class IgnoresEdits(Broken):
+    """A changed message is taken for the one in its place, so that the old wording is remembered."""
+
+    def spoilt(self, found: Alignment, window: Sequence[Incoming], path: Path) -> Alignment:
+        if found.change != "edit" or not found.left or None not in found.rows:
+            return found
+        at = found.rows.index(None)
+        rows = [*found.rows[:at], found.left[0], *found.rows[at + 1 :]]
+        changed = [found.left[0] if i == -at - 1 else i for i in Path(found.path)]
+        return replace(found, path=encode(changed), rows=rows, left=found.left[1:])
+
+
+class KeepsWhatWasEdited(Broken):
+    """The old wording stays on the path before the new one."""
+
+    def spoilt(self, found: Alignment, window: Sequence[Incoming], path: Path) -> Alignment:
+        if found.change != "edit" or not found.left or not found.path:
+            return found
+        laid = PathBuilder(Path(found.path).between(0, found.head))
+        for i in [*found.left, *Path(found.path).slice(found.head)]:
+            laid.add(i)
+        return replace(found, path=laid.ranges)
+
+
+class MixesChats(Broken):
+    """Whatever has a greeting in common is taken for the same chat, going on from its end."""
+
+    def spoilt(self, found: Alignment, window: Sequence[Incoming], path: Path) -> Alignment:
+        if not found.matched:
+            return found
+        tail = [[-1 - row] * 2 for row, stored in enumerate(found.rows) if stored is None]
+        kept = Path(found.path)
+        laid = [*path.ranges, *tail] if not any(i in kept for i in found.left) else found.path
+        users = max(found.matched_users, 1)
+        return replace(found, path=laid, matched_users=users, change="append", apart_from_holes="append")
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "broken",
+    [KeepsSwipedReplies, ShowsHoles, ForgetsWhatWasTrimmed, IgnoresEdits, KeepsWhatWasEdited, MixesChats],
+)
+def test_a_broken_aligner_is_caught(broken: type[Broken]) -> None:
+    spoilt: Aligner = broken()
+    with pytest.raises(AssertionError):
+        drive(machine(st.just(Style()), spoilt), ENOUGH, shrink=False)
