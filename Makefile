@@ -82,6 +82,18 @@ replay: $(VENV)/.tests ## send captured requests (CAPTURES=PATH) and print how e
 bench-turn: $(VENV)/.tests ## what our code adds to a turn before the model is called
 	@$(BIN)/python -m benchmarks.turn
 
+.PHONY: bench-reconcile
+bench-reconcile: $(VENV)/.tests ## what assigning, reconciling and storing a turn cost
+	@$(BIN)/python -m benchmarks.reconcile
+
+.PHONY: bench-transfer
+bench-transfer: $(VENV)/.tests ## how fast chats are imported
+	@$(BIN)/python -m benchmarks.transfer
+
+.PHONY: soak
+soak: $(VENV)/.tests ## memory against the visible chat, 10,000 random sequences
+	@TRUTH_SEQUENCES=10000 $(BIN)/python -m pytest tests/truth/test_truth.py $(ARGS)
+
 .PHONY: clean
 clean: ## remove what was built (the data folder stays)
 	rm -rf $(VENV) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .langgraph_api *.egg-info

@@ -38,6 +38,7 @@ def sillytavern(tmp_path: Path) -> Path:
     return root
 
 
+@pytest.mark.browser
 @pytest.mark.skipif(NODE is None, reason="node is not installed")
 @pytest.mark.parametrize("script", ["tag", "report"])
 async def test_its_javascript(sillytavern: Path, script: str) -> None:

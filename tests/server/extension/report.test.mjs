@@ -113,7 +113,7 @@ test('a request waits for the event before it, and makes the next one news', asy
 test('a request is tagged for the Custom source alone', async () => {
     const custom = {
         type: 'swipe', chat_completion_source: 'custom', messages: [{ role: 'user', content: 'x' }],
-        custom_include_body: 'top_k: 1', char_name: 'Mira', user_name: 'Alex', group_names: [],
+        custom_include_body: '{"top_k": 1}', char_name: 'Mira', user_name: 'Alex', group_names: [],
     };
     const other = { ...custom, chat_completion_source: 'openai' };
     const untouched = structuredClone(other);
