@@ -40,7 +40,9 @@ def fingerprint(role: str, text: str) -> int:
     return int.from_bytes(blake2b(said, digest_size=8).digest(), "big", signed=True)
 
 
-def incoming(messages: Sequence[Mapping[str, Any]], names: Iterable[str]) -> list[Incoming]:
+def incoming(
+    messages: Sequence[Mapping[str, Any]], names: Iterable[str], user_name: str = ""
+) -> list[Incoming]:
     """The window: user and assistant messages that have text, in order.
 
     The speaker is the message's `name`, or a leading "Name: " whose Name is in `names`. The text is kept as
@@ -49,7 +51,7 @@ def incoming(messages: Sequence[Mapping[str, Any]], names: Iterable[str]) -> lis
     """
     known = [name for name in names if name]
     if len(messages) == 1 and len(known) > 1:
-        return _single(text_of(messages[0].get("content")), known) or _rows(messages, known)
+        return _single(text_of(messages[0].get("content")), known, user_name) or _rows(messages, known)
     return _rows(messages, known)
 
 
@@ -57,15 +59,40 @@ def _rows(messages: Sequence[Mapping[str, Any]], known: Sequence[str]) -> list[I
     rows: list[Incoming] = []
     glued = all(message.get("role") not in SYSTEM for message in messages[1:])
     merged = all(a.get("role") != b.get("role") for a, b in pairwise(messages))
+    named = _all_named(messages, known)
     first = next((n for n, message in enumerate(messages) if message.get("role") not in SYSTEM), 0)
     for index, message in enumerate(messages):
         role = message.get("role", "")
         text = text_of(message.get("content")) if role in ROLES else ""
         if text.strip() and not (index == first and _is_placeholder(text, messages[index + 1 :])):
             name = str(message.get("name") or "")
-            row = row_of(role, name, text, known, index)
-            rows.append(replace(row, glued=glued and role == "user", merged=merged))
+            texts = _turns(text, known, all_named=named and glued and role == "user") if merged else [text]
+            parts = (row_of(role, name, part, known, index) for part in texts)
+            rows += [replace(row, glued=glued and role == "user", merged=merged) for row in parts]
     return rows
+
+
+def _all_named(messages: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:
+    """Whether the front-end writes names before messages: before every one of the character's, and the user's."""
+    texts = {role: [text_of(m.get("content")) for m in messages if m.get("role") == role] for role in ROLES}
+    users = (part for text in texts["user"] for part in BLANK_LINE.split(text))
+    return all(_prefix(text, names) for text in texts["assistant"] if text.strip()) and any(
+        _prefix(part, names) for part in users
+    )
+
+
+def _turns(text: str, names: Sequence[str], *, all_named: bool) -> list[str]:
+    """A text cut before every paragraph that a name leads, where one leads the first.
+
+    Where all messages have names, what stands before the first name was glued on, and is none.
+    """
+    parts = BLANK_LINE.split(text)
+    starts = [n for n, part in enumerate(parts) if _prefix(part, names)]
+    if not all_named and (len(starts) < 2 or starts[0]):
+        return [text]
+    if not starts:
+        return []
+    return ["\n\n".join(parts[a:b]) for a, b in zip(starts, [*starts[1:], len(parts)], strict=True)]
 
 
 def _is_placeholder(text: str, later: Sequence[Mapping[str, Any]]) -> bool:
@@ -73,12 +100,12 @@ def _is_placeholder(text: str, later: Sequence[Mapping[str, Any]]) -> bool:
     return bool(PLACEHOLDER.fullmatch(text.strip())) and bool(later) and later[0].get("role") == "assistant"
 
 
-def _single(text: str, names: Sequence[str]) -> list[Incoming]:
+def _single(text: str, names: Sequence[str], user_name: str) -> list[Incoming]:
     """The messages of a prompt that was written as one text, each led by its speaker's name.
 
     What stands before the first name, or before the last line of its own in brackets that a name follows (the
-    start of the chat, after example dialogues), is no message. The user's name is the last one's, who is
-    answered; the other names are characters.
+    start of the chat, after example dialogues), is no message. Where the user's name is not known it is the last
+    one's, who is answered; the other names are characters.
     """
     parts = BLANK_LINE.split(text.strip())
     speakers = [_prefix(part, names) for part in parts]
@@ -86,9 +113,9 @@ def _single(text: str, names: Sequence[str]) -> list[Incoming]:
         n for n, part in enumerate(parts) if PLACEHOLDER.fullmatch(part) and any(speakers[n + 1 : n + 2])
     ]
     starts = [n for n, name in enumerate(speakers) if name and n > (heads[-1] if heads else -1)]
-    if len(starts) < 2:
+    if len(starts) < (1 if heads else 2):
         return []
-    user = speakers[starts[-1]]
+    user = user_name if user_name in names else speakers[starts[-1]]
     rows = []
     for start, end in zip(starts, [*starts[1:], len(parts)], strict=True):
         role = "user" if speakers[start] == user else "assistant"

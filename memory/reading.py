@@ -40,19 +40,20 @@ def paragraphs_of(row: Incoming) -> list[Incoming]:
 
 
 def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, newest: bool) -> list[Incoming]:
-    if tree.ids_of(row.fingerprint):
-        _learn(row, path, tree, reading)
-        return [row]
-    if trimmed := _trims(row, path, tree, reading):
-        return [trimmed]
     parts = paragraphs(row.text)
-    if len(parts) == 1:
+    trimmed = {settled.id for settled in reading.settled}
+    if any(i not in trimmed for i in tree.ids_of(row.fingerprint)):
+        _learn(row, path, tree, reading)
+        return [replace(row, unsettled=row.glued and len(parts) > 1)]
+    if settled := _trims(row, path, tree, reading):
+        return [settled]
+    if len(parts) == 1 and not row.glued:
         return [row]
     if merged := _run_of_stored(row, parts, tree):
         return merged
-    said = _without_glue(parts, tree) if row.glued else parts
+    said = _without_glue(parts, tree, reading) if row.glued else parts
     if len(said) < len(parts):
-        return _read_row(_part(row, said), path, tree, reading, newest=newest)
+        return _read_row(_part(row, said), path, tree, reading, newest=newest) if said else []
     if row.glued or row.merged:
         return _with_more(row, parts, path, tree, newest=newest)
     return [row]
@@ -98,11 +99,11 @@ def _run_of_stored(row: Incoming, parts: Sequence[str], tree: TreeView) -> list[
     return best[-1] or []
 
 
-def _without_glue(parts: Sequence[str], tree: TreeView) -> Sequence[str]:
-    """The paragraphs between those at either end that are known as glue; all when nothing else is there."""
-    known = [tree.is_glue(fingerprint("system", part)) for part in parts]
-    said = [n for n, is_glue in enumerate(known) if not is_glue]
-    return parts[said[0] : said[-1] + 1] if said else parts
+def _without_glue(parts: Sequence[str], tree: TreeView, reading: Reading) -> Sequence[str]:
+    """The paragraphs between those at either end that are known as glue."""
+    marks = [fingerprint("system", part) for part in parts]
+    said = [n for n, mark in enumerate(marks) if not (tree.is_glue(mark) or mark in reading.glue)]
+    return parts[said[0] : said[-1] + 1] if said else []
 
 
 def _with_more(
@@ -122,7 +123,7 @@ def _with_more(
             after = [] if row.glued else _run_of_stored(row, parts[-size:], tree)
             if after and _stands(after[0], path, tree, last=False):
                 return [_part(row, parts[:-size]), *after]
-    return [replace(row, unsettled=unsettled)]
+    return [replace(row, unsettled=unsettled and len(parts) > 1)]
 
 
 def _stands(row: Incoming, path: Path, tree: TreeView, *, last: bool) -> bool:

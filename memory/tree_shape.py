@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from graph.errors import NotFound
 from memory.glue import paragraphs, readings
+from memory.incoming import fingerprint
 
 GONE = 0
 _ROLES = ("", "user", "assistant")
@@ -39,11 +40,13 @@ class TreeShape:
         self._roles.append(role)
 
     def add_unsettled(self, message_id: int, text: str) -> None:
-        """Note that some of a message's text may not have been said."""
-        parts = paragraphs(text)
+        """Note that some of a message's text may not have been said; its speaker's name may lead it."""
+        known = self._fingerprints[message_id]
+        named = fingerprint(self.role(message_id), text) != known
+        parts = paragraphs(text.partition(":")[2] if named else text)
         self._unsettled[message_id] = parts
-        for fingerprint, _ in readings(self.role(message_id), parts):
-            self._within.setdefault(fingerprint, []).append(message_id)
+        for shorter, _ in readings(self.role(message_id), parts):
+            self._within.setdefault(shorter, []).append(message_id)
 
     def settle(self, message_id: int, fingerprint: int) -> None:
         """A message's text is known now; it may be another than was stored."""

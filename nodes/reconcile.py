@@ -44,7 +44,7 @@ class Reconcile:
             return update | {"prompt": messages, "prompt_parts": ["history"] * len(messages)}
         session = await self._session(owner, turn.session_id, turn.forked_from)
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
-        window = incoming(messages, turn.names)
+        window = incoming(messages, turn.names, turn.user_name)
         alignment = await self._align(turn, key, session, window)
         return update | {"tree_id": key.tree_id} | planned(turn, session, alignment)
 

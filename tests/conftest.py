@@ -7,7 +7,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from hypothesis import settings as hypothesis_settings
 
 from graph.settings import Settings, load_settings

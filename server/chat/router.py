@@ -107,7 +107,7 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
 def _session_request(turn: Turn, user: str) -> sessions.Request:
     return sessions.Request(
         owner=OWNER,
-        window=incoming(turn.messages, turn.names),
+        window=incoming(turn.messages, turn.names, turn.user_name),
         chat_id=turn.chat_id,
         user=user,
         character=turn.character,

@@ -107,7 +107,8 @@ class Style:
     """A note stands so many messages before the end."""
     lore: bool = False
     narrator: bool = False
-    """A line of a narrator stands inside the history, as a system message."""
+    """A line of a narrator stands inside the history, as a system message. Modes that make it the user's are left
+    out: glued to one message for good it is part of that message, as far as any request shows."""
     post_history: bool = False
 
 
@@ -118,7 +119,7 @@ def request(
     rows = [_row(said, style) for said in window]
     if style.note_depth is not None and len(rows) > style.note_depth:
         rows.insert(len(rows) - style.note_depth, _system(f"NOTE {note}"))
-    if style.narrator and len(rows) > 2:
+    if style.narrator and style.mode in ("none", "merge") and len(rows) > 2:
         rows.insert(len(rows) // 2, _system("NARRATOR Night falls."))
     system = [_system("Write the next reply of the character."), _system("CARD A keeper of lights.")]
     if style.lore:

@@ -30,7 +30,7 @@ PLAIN_STYLES = st.builds(
     narrator=st.booleans(),
     post_history=st.booleans(),
 )
-RAM = Path("/dev/shm")  # noqa: S108
+RAM = Path("/dev/shm")
 """A commit waits for the disk: a folder in RAM, where there is one, makes ten thousand of them quick."""
 
 

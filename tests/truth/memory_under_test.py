@@ -163,6 +163,7 @@ class Memory:
             tree_id=found.key.tree_id,
             forked_from=found.forked_from,
             turn_id=self._turn_id(),
+            user_name="Alex",
             names=list(NAMES),
         )
         await self._reconciled(turn)
@@ -177,7 +178,7 @@ class Memory:
     def _request(
         messages: list[dict[str, Any]], kind: Kind, chat_id: str, names: Sequence[str], character: str
     ) -> Request:
-        window = incoming(messages, names)
+        window = incoming(messages, names, "Alex")
         return Request("local", window, chat_id=chat_id, character=character, continues=kind == "continue")
 
     def _turn_id(self) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.truth.front_end import Style
-from tests.truth.machine import PLAIN_STYLES, drive, machine
+from tests.truth.machine import drive, machine
 
 SEQUENCES = int(os.environ.get("TRUTH_SEQUENCES", "250"))
 

@@ -13,13 +13,15 @@ What DESIGN leaves open is settled here as follows.
   message or two, the same was said by the same in the same order.
 - The window of a front-end that merges neighbours begins with the first of them. (One that begins inside of what
   memory first saw merged shows memory another message, which replaces the merged one.)
-- What post-processing glued to a message may stand in memory only while the message is marked unsettled.
+- What post-processing glued to a message may stand in memory only while the message is marked unsettled. A note
+  of its own between two replies, with the user's role and without names before messages, cannot be told from a
+  message; it is one until a request shows the chat without it.
 - Two chats that show exactly the same are one to memory until they differ, unless ids tell them apart.
 - Without an id (or with one that nobody sent before) a window that does not reach back to the chat's beginning
   has to show something of the chat: one of the user's messages that nobody else says, where it just goes on
   from what was shown; otherwise (what a branch has in common with
   another chat may be that one's) most of its user messages, and three messages that are said
-  once (and that post-processing did not merge); and in any case two neighbours of the chat as such. One that shows less may begin anew, as a lone
+  once (and that post-processing did not merge or glue to); and in any case two neighbours of the chat as such. One that shows less may begin anew, as a lone
   message does, and is compared with the path that it begins. So is one with an id that shows nothing known.
   Where it recognises such a chat later, what it knew before is there again.
 - A chat that memory began anew knows nothing of what was hidden at that time: it stays hidden here, for where
@@ -254,7 +256,7 @@ class World:
     # what must hold
 
     def _compare(self, kept: Kept, expected: list[Shown], window: Sequence[Said]) -> None:
-        got = [(m.role, said_in(m)) for m in kept.path]
+        got = [(m.role, said) for m in kept.path if (said := said_in(m))]
         allowed = [expected, *self._in_doubt(expected, window)]
         wanted = next((shown for shown in allowed if self._same(got, shown)), None)
         assert wanted is not None, _difference(got, _lines(expected))
@@ -264,7 +266,7 @@ class World:
         ids = [m.id for m in kept.path]
         assert len(set(ids)) == len(ids)
         for message in kept.path:
-            assert message.unsettled or not GLUE.search(message.text), message
+            assert message.unsettled or not said_in(message) or not GLUE.search(message.text), message
 
     def _same(self, got: Sequence[Line], shown: Sequence[Shown]) -> bool:
         """Message by message; what post-processing merged at any time is compared merged."""
@@ -287,6 +289,10 @@ class World:
         nearest = self._edit_of_the_nearest(window)
         if nearest != self._head(window):
             yield nearest + rest
+        if self.merging:
+            *_, (_, last) = [("", []), *((r, list(g)) for r, g in groupby(self._head(window), _role))]
+            if last and last[0].said.role == window[0].role:
+                yield self._head(window)[: -len(last)] + rest
         for earlier in self.chat.earlier:
             yield self._head(window, earlier) + rest
 
@@ -315,7 +321,9 @@ class World:
             lone = [
                 run for _, said in groupby(window, key=lambda said: said.role) if len(run := list(said)) == 1
             ]
-            known = [run[0] for run in lone if run[0] in known]
+            depth = len(window) if self.style.note_depth is None else self.style.note_depth
+            glued = window[max(0, len(window) - depth - 1) : len(window) - depth + 1]
+            known = [run[0] for run in lone if run[0] in known and run[0] not in glued]
         if not known:
             return True
         if self.chat.chat_id and self.chat.chat_id in self.ids:
@@ -421,10 +429,14 @@ def plain(text: str) -> str:
 
 def said_in(message: Message) -> str:
     """A stored message's plain text, without what post-processing glued to it where it is unsettled."""
-    if not message.unsettled:
+    if not message.unsettled and not GLUE.match(message.text):
         return plain(message.text)
     parts = re.split(r"\n\s*\n", message.text)
     return plain("\n\n".join(part for part in parts if not GLUE.match(part)))
+
+
+def _role(shown: Shown) -> str:
+    return shown.said.role
 
 
 def _lines(shown: Sequence[Shown]) -> list[Line]:
