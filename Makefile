@@ -90,9 +90,13 @@ bench-reconcile: $(VENV)/.tests ## what assigning, reconciling and storing a tur
 bench-transfer: $(VENV)/.tests ## how fast chats are imported
 	@$(BIN)/python -m benchmarks.transfer
 
+.PHONY: truth
+truth: $(VENV)/.tests ## memory against the visible chat, random sequences of actions
+	@$(BIN)/python -m pytest -m truth tests/truth $(ARGS)
+
 .PHONY: soak
 soak: $(VENV)/.tests ## memory against the visible chat, 10,000 random sequences
-	@TRUTH_SEQUENCES=10000 $(BIN)/python -m pytest tests/truth/test_truth.py $(ARGS)
+	@TRUTH_SEQUENCES=10000 $(BIN)/python -m pytest -m truth tests/truth/test_truth.py $(ARGS)
 
 .PHONY: clean
 clean: ## remove what was built (the data folder stays)

@@ -12,6 +12,8 @@ from tests.truth.machine import drive, machine
 
 SEQUENCES = int(os.environ.get("TRUTH_SEQUENCES", "250"))
 
+pytestmark = pytest.mark.truth
+
 
 @pytest.mark.timeout(0)
 def test_memory_is_what_the_visible_chat_would_be_without_post_processing(capsys):

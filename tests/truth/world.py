@@ -21,7 +21,8 @@ What DESIGN leaves open is settled here as follows.
   has to show something of the chat: one of the user's messages that nobody else says, where it just goes on
   from what was shown; otherwise (what a branch has in common with
   another chat may be that one's) most of its user messages, and three messages that are said
-  once (and that post-processing did not merge or glue to); and in any case two neighbours of the chat as such. One that shows less may begin anew, as a lone
+  once (and that post-processing did not merge or glue to); and in any case two neighbours of the chat as
+  such. One that shows less may begin anew, as a lone
   message does, and is compared with the path that it begins. So is one with an id that shows nothing known.
   Where it recognises such a chat later, what it knew before is there again.
 - A chat that memory began anew knows nothing of what was hidden at that time: it stays hidden here, for where
@@ -41,7 +42,7 @@ import random
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from itertools import groupby
+from itertools import groupby, pairwise
 
 from memory.transcript import Message
 from tests.truth.front_end import GREETING, USER, Chat, Said, Shown, Style, request
@@ -330,7 +331,7 @@ class World:
             return False
         telling = [said for said in known if plain(said.text) not in COMMON]
         places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
-        follows = zip(known, known[1:], strict=False)
+        follows = pairwise(known)
         if not any(places[id(b)] == places[id(a)] + 1 for a, b in follows):
             return True
         theirs = sum(said.role == "user" for said in known)
