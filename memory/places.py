@@ -28,17 +28,20 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
 
 def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | None:
     """The place of a stored message: after its ancestors, and after what replaced those that left the path."""
-    gone = 0
+    gone: list[int] = []
     ancestor = tree.parent(message_id)
     while ancestor is not None and ancestor not in path:
-        gone += 1
-        if gone > FARTHEST:
+        gone.append(ancestor)
+        if len(gone) > FARTHEST:
             return None
         ancestor = tree.parent(ancestor)
     after = -1 if ancestor is None else path.position(ancestor)
     if after is None or not end - FARTHEST <= after + 1 <= end:
         return None
-    place = min(end, after + 1 + gone)
+    place = after + 1
+    for i in reversed(gone):
+        if place < end and tree.role(path[place]) == tree.role(i):
+            place += 1
     while place > after + 1 and _stands_after(path[place - 1], message_id, tree):
         place -= 1
     return place

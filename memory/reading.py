@@ -23,11 +23,13 @@ class Reading:
     settled: list[Settled] = field(default_factory=list)
     glue: set[int] = field(default_factory=set)
     """Paragraphs that turned out to be glue."""
+    shown: set[int] = field(default_factory=set)
+    """Fingerprints of the window's rows as they came."""
 
 
 def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     """Read every row; one of one paragraph that the tree knows, or that nobody glued to, is left as it is."""
-    reading = Reading()
+    reading = Reading(shown={row.fingerprint for row in window})
     for n, row in enumerate(window):
         reading.rows += _read_row(row, path, tree, reading, newest=n == len(window) - 1)
     return reading
@@ -51,7 +53,7 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
         return [row]
     if merged := _run_of_stored(row, parts, tree):
         return merged
-    said = _without_glue(parts, tree, reading) if row.glued else parts
+    said = _without_glue(parts, row.speaker, path, tree, reading) if row.glued else parts
     if len(said) < len(parts):
         return _read_row(_part(row, said), path, tree, reading, newest=newest) if said else []
     if row.glued or row.merged:
@@ -99,11 +101,32 @@ def _run_of_stored(row: Incoming, parts: Sequence[str], tree: TreeView) -> list[
     return best[-1] or []
 
 
-def _without_glue(parts: Sequence[str], tree: TreeView, reading: Reading) -> Sequence[str]:
-    """The paragraphs between those at either end that are known as glue."""
+def _without_glue(
+    parts: Sequence[str], speaker: str, path: Path, tree: TreeView, reading: Reading
+) -> Sequence[str]:
+    """The paragraphs between those at either end that are glue.
+
+    Known as such, or standing at the end of another message too, that is unsettled and that the window does not
+    show so.
+    """
+    parts = [parts[0].removeprefix(f"{speaker}:").strip() if speaker else parts[0], *parts[1:]]
     marks = [fingerprint("system", part) for part in parts]
-    said = [n for n, mark in enumerate(marks) if not (tree.is_glue(mark) or mark in reading.glue)]
+    known = {mark for mark in marks if tree.is_glue(mark) or mark in reading.glue}
+    known |= {mark for mark in marks[1:] if any(_is_another(i, parts, path, tree, reading) for i in tree.glued_to(mark))}
+    said = [n for n, mark in enumerate(marks) if mark not in known]
+    if said and len(said) < len(parts):
+        reading.glue |= known
     return parts[said[0] : said[-1] + 1] if said else []
+
+
+def _is_another(i: int, parts: Sequence[str], path: Path, tree: TreeView, reading: Reading) -> bool:
+    """Whether a message that the window does not show so has one of these paragraphs, and only one, too.
+
+    Not one of the path's last two: it may be these paragraphs before the user edited them.
+    """
+    if tree.fingerprint(i) in reading.shown or i in path.slice(len(path) - 2):
+        return False
+    return len(set(tree.paragraphs(i)) & set(parts)) == 1
 
 
 def _with_more(
@@ -134,5 +157,5 @@ def _stands(row: Incoming, path: Path, tree: TreeView, *, last: bool) -> bool:
 
 def _part(row: Incoming, parts: Sequence[str]) -> Incoming:
     """Some paragraphs of a row as a row."""
-    part = row_of(row.role, "", joined(parts), [row.speaker] if row.speaker else [], row.index)
-    return replace(part, speaker=row.speaker, glued=row.glued, merged=row.merged)
+    part = row_of(row.role, row.speaker, joined(parts), [], row.index)
+    return replace(part, glued=row.glued, merged=row.merged)

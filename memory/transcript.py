@@ -207,6 +207,10 @@ class TreeView(Protocol):
         """The paragraphs of an unsettled message."""
         ...
 
+    def glued_to(self, fingerprint: int) -> Sequence[int]:
+        """Ids of unsettled messages that have this paragraph (fingerprint as of role `system`) among others."""
+        ...
+
     def is_glue(self, fingerprint: int) -> bool:
         """Whether a paragraph (fingerprint as of role `system`) is known as glued on."""
         ...

@@ -25,6 +25,7 @@ class TreeShape:
         self._ids: dict[int, list[int]] = {}
         self._unsettled: dict[int, list[str]] = {}
         self._within: dict[int, list[int]] = {}
+        self._glued_to: dict[int, list[int]] = {}
         self._glue: set[int] = set()
 
     def add(self, message_id: int, parent: int | None, role: str, fingerprint: int) -> None:
@@ -47,10 +48,12 @@ class TreeShape:
         self._unsettled[message_id] = parts
         for shorter, _ in readings(self.role(message_id), parts):
             self._within.setdefault(shorter, []).append(message_id)
+        for part in parts if len(parts) > 1 else ():
+            self._glued_to.setdefault(fingerprint("system", part), []).append(message_id)
 
     def settle(self, message_id: int, fingerprint: int) -> None:
         """A message's text is known now; it may be another than was stored."""
-        for ids in self._within.values():
+        for ids in (*self._within.values(), *self._glued_to.values()):
             if message_id in ids:
                 ids.remove(message_id)
         self._unsettled.pop(message_id, None)
@@ -69,6 +72,9 @@ class TreeShape:
 
     def paragraphs(self, message_id: int) -> Sequence[str]:
         return self._unsettled.get(message_id, ())
+
+    def glued_to(self, fingerprint: int) -> Sequence[int]:
+        return self._glued_to.get(fingerprint, ())
 
     def is_glue(self, fingerprint: int) -> bool:
         return fingerprint in self._glue
