@@ -112,7 +112,11 @@ def _without_glue(
     parts = [parts[0].removeprefix(f"{speaker}:").strip() if speaker else parts[0], *parts[1:]]
     marks = [fingerprint("system", part) for part in parts]
     known = {mark for mark in marks if tree.is_glue(mark) or mark in reading.glue}
-    known |= {mark for mark in marks[1:] if any(_is_another(i, parts, path, tree, reading) for i in tree.glued_to(mark))}
+    known |= {
+        mark
+        for mark in marks[1:]
+        if any(_is_another(i, parts, path, tree, reading) for i in tree.glued_to(mark))
+    }
     said = [n for n, mark in enumerate(marks) if mark not in known]
     if said and len(said) < len(parts):
         reading.glue |= known
