@@ -14,9 +14,12 @@ FARTHEST_EDIT = 8
 def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
     """How many of the path's first `end` messages stand before the row; those between leave the path.
 
-    A message that the tree holds comes back to where it stood; any other is an edit of the nearest one of
-    its role, or a new one where there is none near.
+    A message that the tree holds comes back to where it stood, or to where it stands with text glued to it;
+    any other is an edit of the nearest one of its role, or a new one where there is none near.
     """
+    glued = [at for i in tree.within(row.fingerprint) if (at := path.position(i)) is not None and at < end]
+    if glued:
+        return max(glued)
     places = [
         place for i in tree.ids_of(row.fingerprint) if (place := _place_of(i, end, path, tree)) is not None
     ]

@@ -25,12 +25,19 @@ class Reading:
     """Paragraphs that turned out to be glue."""
     shown: set[int] = field(default_factory=set)
     """Fingerprints of the window's rows as they came."""
+    after: int | None = None
+    """Fingerprint of the row after the one being read."""
+    tails: set[int] = field(default_factory=set)
+    """Their paragraphs but the first: of these some may be glue."""
 
 
 def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     """Read every row; one of one paragraph that the tree knows, or that nobody glued to, is left as it is."""
     reading = Reading(shown={row.fingerprint for row in window})
+    if any(row.glued for row in window):
+        reading.tails = glue_of([part for row in window if row.glued for part in _said_parts(row)[1:]])
     for n, row in enumerate(window):
+        reading.after = window[n + 1].fingerprint if n + 1 < len(window) else None
         reading.rows += _read_row(row, path, tree, reading, newest=n == len(window) - 1)
     return reading
 
@@ -43,19 +50,21 @@ def paragraphs_of(row: Incoming) -> list[Incoming]:
 
 def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, newest: bool) -> list[Incoming]:
     parts = paragraphs(row.text)
+    may_be_glued = row.glued and len(parts) > 1
     trimmed = {settled.id for settled in reading.settled}
     if any(i not in trimmed for i in tree.ids_of(row.fingerprint)):
         _learn(row, path, tree, reading)
-        return [replace(row, unsettled=row.glued and len(parts) > 1)]
-    if settled := _trims(row, path, tree, reading):
+        return [replace(row, unsettled=may_be_glued)]
+    settled = None if newest and may_be_glued else _trims(row, path, tree, reading)
+    if settled is not None:
         return [settled]
     if len(parts) == 1 and not row.glued:
         return [row]
     if merged := _run_of_stored(row, parts, tree):
         return merged
-    said = _without_glue(parts, row.speaker, path, tree, reading) if row.glued else parts
-    if len(said) < len(parts):
-        return _read_row(_part(row, said), path, tree, reading, newest=newest) if said else []
+    said = _without_glue(row, path, tree, reading) if row.glued else parts
+    if 0 < len(said) < len(parts):
+        return _read_row(_part(row, said), path, tree, reading, newest=newest)
     if row.glued or row.merged:
         return _with_more(row, parts, path, tree, newest=newest)
     return [row]
@@ -64,9 +73,9 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
 def _trims(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incoming | None:
     """The unsettled message of the path that the row shows without what was glued to it."""
     for i in tree.within(row.fingerprint):
-        if i in path and all(i != other.id for other in reading.settled):
+        if _stands_there(i, path, tree, reading) and all(i != other.id for other in reading.settled):
             reading.settled.append(Settled(i, row.text, row.fingerprint))
-            reading.glue |= _rest(row, tree.paragraphs(i))
+            reading.glue |= _rest(row, tree.paragraphs(i), reading)
             return replace(row, fingerprint=tree.fingerprint(i))
     return None
 
@@ -75,23 +84,38 @@ def _learn(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> None:
     """A stored message that comes back in the place of itself with glue tells what the glue was."""
     if not any(i in path for i in tree.ids_of(row.fingerprint)):
         for i in tree.within(row.fingerprint):
-            if i in path:
-                reading.glue |= _rest(row, tree.paragraphs(i))
+            if _stands_there(i, path, tree, reading):
+                reading.glue |= _rest(row, tree.paragraphs(i), reading)
 
 
-def _rest(row: Incoming, parts: Sequence[str]) -> set[int]:
-    """The paragraphs of a message besides those that the row shows."""
-    shown = next((run for fp, run in readings(row.role, parts) if fp == row.fingerprint), ())
-    at = next((n for n in range(len(parts)) if list(parts[n : n + len(shown)]) == list(shown)), 0)
-    return glue_of([*parts[:at], *parts[at + len(shown) :]])
+def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
+    """Whether the row being read is where a message stands on the path: beside one of its neighbours."""
+    at = path.position(i)
+    if at is None:
+        return False
+    before = reading.rows[-1].fingerprint if reading.rows else None
+    beside = at > 0 and before == tree.fingerprint(path[at - 1])
+    return beside or (at + 1 < len(path) and reading.after == tree.fingerprint(path[at + 1]))
+
+
+def _rest(row: Incoming, parts: Sequence[str], reading: Reading) -> set[int]:
+    """Of a message's paragraphs that the row does not show, those that another row ends with: glue moves."""
+    shown = next((list(run) for fp, run in readings(row.role, parts) if fp == row.fingerprint), [])
+    return glue_of([part for part in parts if part not in shown]) & reading.tails
+
+
+def _said_parts(row: Incoming) -> list[str]:
+    """The row's paragraphs without its speaker's name."""
+    text = row.text.lstrip()
+    return paragraphs(text.removeprefix(f"{row.speaker}:") if row.speaker else text)
 
 
 def _run_of_stored(row: Incoming, parts: Sequence[str], tree: TreeView) -> list[Incoming]:
-    """The stored messages that the row consists of, none left over; empty where it does not."""
+    """The stored messages, several, that the row consists of, none left over; empty where it does not."""
     best: list[list[Incoming] | None] = [[]]
     for last in range(1, len(parts) + 1):
         found: list[Incoming] | None = None
-        for first in range(last):
+        for first in range(1 if last == len(parts) else 0, last):
             before = best[first]
             part = _part(row, parts[first:last]) if before is not None else None
             if before is not None and part is not None and tree.ids_of(part.fingerprint):
@@ -101,36 +125,29 @@ def _run_of_stored(row: Incoming, parts: Sequence[str], tree: TreeView) -> list[
     return best[-1] or []
 
 
-def _without_glue(
-    parts: Sequence[str], speaker: str, path: Path, tree: TreeView, reading: Reading
-) -> Sequence[str]:
-    """The paragraphs between those at either end that are glue.
-
-    Known as such, or standing at the end of another message too, that is unsettled and that the window does not
-    show so.
-    """
-    parts = [parts[0].removeprefix(f"{speaker}:").strip() if speaker else parts[0], *parts[1:]]
+def _without_glue(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Sequence[str]:
+    """The paragraphs between those at either end that are known as glue, or that end another message too."""
+    parts = _said_parts(row)
     marks = [fingerprint("system", part) for part in parts]
     known = {mark for mark in marks if tree.is_glue(mark) or mark in reading.glue}
-    known |= {
-        mark
-        for mark in marks[1:]
-        if any(_is_another(i, parts, path, tree, reading) for i in tree.glued_to(mark))
-    }
+    for part, mark in zip(parts[1:], marks[1:], strict=True):
+        if any(_ends_another(i, part, row, path, tree, reading) for i in tree.glued_to(mark)):
+            known.add(mark)
     said = [n for n, mark in enumerate(marks) if mark not in known]
     if said and len(said) < len(parts):
         reading.glue |= known
     return parts[said[0] : said[-1] + 1] if said else []
 
 
-def _is_another(i: int, parts: Sequence[str], path: Path, tree: TreeView, reading: Reading) -> bool:
-    """Whether a message that the window does not show so has one of these paragraphs, and only one, too.
+def _ends_another(i: int, part: str, row: Incoming, path: Path, tree: TreeView, reading: Reading) -> bool:
+    """Whether an unsettled message ends with a paragraph, and the window shows it without: what is glued moves.
 
-    Not one of the path's last two: it may be these paragraphs before the user edited them.
+    Not one of the path's last two: it may be this row before an edit.
     """
-    if tree.fingerprint(i) in reading.shown or i in path.slice(len(path) - 2):
+    *said, end = tree.paragraphs(i)
+    if end != part or i in path.slice(len(path) - 2) or said[0] == _said_parts(row)[0]:
         return False
-    return len(set(tree.paragraphs(i)) & set(parts)) == 1
+    return fingerprint(row.role, joined(said)) in reading.shown
 
 
 def _with_more(

@@ -104,7 +104,8 @@ class Style:
     names: str = "none"
     """none, content ("Mira: ...") or field (OpenAI's `name`)."""
     note_depth: int | None = None
-    """A note stands so many messages before the end."""
+    """A note stands so many messages before the end; not where it would become a message of the user's by itself,
+    which only names before messages tell from one."""
     lore: bool = False
     narrator: bool = False
     """A line of a narrator stands inside the history, as a system message. Modes that make it the user's are left
@@ -118,7 +119,10 @@ def request(
     """The `messages` of a request that shows this window."""
     rows = [_row(said, style) for said in window]
     if style.note_depth is not None and len(rows) > style.note_depth:
-        rows.insert(len(rows) - style.note_depth, _system(f"NOTE {note}"))
+        at = len(rows) - style.note_depth
+        beside = {row["role"] for row in rows[max(0, at - 1) : at + 1]}
+        if style.mode in ("none", "merge") or style.names == "content" or "user" in beside:
+            rows.insert(at, _system(f"NOTE {note}"))
     if style.narrator and style.mode in ("none", "merge") and len(rows) > 2:
         rows.insert(len(rows) // 2, _system("NARRATOR Night falls."))
     system = [_system("Write the next reply of the character."), _system("CARD A keeper of lights.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -30,6 +30,23 @@ PLAIN_STYLES = st.builds(
     narrator=st.booleans(),
     post_history=st.booleans(),
 )
+MODES = ("merge", "semi", "strict", "single")
+
+
+def styles_of(modes: Sequence[str]) -> st.SearchStrategy[Style]:
+    """Styles with post-processing; it merges and glues more where there are names, notes and instructions."""
+    return st.builds(
+        Style,
+        mode=st.sampled_from(modes),
+        whitespace=st.sampled_from(["kept", "trimmed"]),
+        names=st.sampled_from(["none", "content"]),
+        note_depth=st.sampled_from([None, 2]),
+        narrator=st.booleans(),
+        lore=st.booleans(),
+        post_history=st.booleans(),
+    )
+
+
 RAM = Path("/dev/shm")
 """A commit waits for the disk: a folder in RAM, where there is one, makes ten thousand of them quick."""
 

@@ -12,10 +12,12 @@ What DESIGN leaves open is settled here as follows.
 - Where post-processing merges neighbours of one role, they are compared merged: whether memory holds one
   message or two, the same was said by the same in the same order.
 - The window of a front-end that merges neighbours begins with the first of them. (One that begins inside of what
-  memory first saw merged shows memory another message, which replaces the merged one.)
-- What post-processing glued to a message may stand in memory only while the message is marked unsettled. A note
-  of its own between two replies, with the user's role and without names before messages, cannot be told from a
-  message; it is one until a request shows the chat without it.
+  memory first saw merged shows memory another message, which replaces the merged one; and one that begins
+  with messages it had not seen merged
+  may leave the first of them before it.)
+- What post-processing glued to a message may stand in memory only while the message is marked unsettled.
+  Instructions that became a message of the user's by themselves (without names before messages) cannot be told
+  from one; they are one until a request shows the chat without them.
 - Two chats that show exactly the same are one to memory until they differ, unless ids tell them apart.
 - Without an id (or with one that nobody sent before) a window that does not reach back to the chat's beginning
   has to show something of the chat: one of the user's messages that nobody else says, where it just goes on
@@ -294,6 +296,9 @@ class World:
             *_, (_, last) = [("", []), *((r, list(g)) for r, g in groupby(self._head(window), _role))]
             if last and last[0].said.role == window[0].role:
                 yield self._head(window)[: -len(last)] + rest
+            if len(window) > 1 and window[0].role == window[1].role:
+                for more in range(len(self._head(window)), len(self.chat.shown)):
+                    yield self.chat.shown[:more] + rest
         for earlier in self.chat.earlier:
             yield self._head(window, earlier) + rest
 
@@ -361,13 +366,13 @@ class World:
         await self._compare_recall(kept)
         tree = await self.memory.stored(kept.session.key)
         seen: defaultdict[Line, int] = defaultdict(int)
-        for message in tree:
+        for message in (m for m in tree if not m.unsettled and said_in(m)):
             seen[message.role, plain(message.text)] += 1
         for line, times in seen.items():
             assert times <= max(1, len(self._origins.get(line, ()))), (line, times)
 
     async def _compare_recall(self, kept: Kept) -> None:
-        settled = {m.id: m for m in kept.path if not m.unsettled}
+        settled = {m.id: m for m in kept.path if not m.unsettled and said_in(m)}
         if len(settled) < len(kept.path) or len(kept.path) != len(self.chat.shown):
             return
         texts = [plain(s.text) for s in self.chat.shown]
