@@ -165,7 +165,9 @@ def main() -> None:
     """Measure, print a table, and write build/bench/reconcile.json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--turns", type=int, default=60, help="measured turns per size")
-    parser.add_argument("--sessions", type=int, nargs="+", default=list(SESSIONS), help="other sessions stored")
+    parser.add_argument(
+        "--sessions", type=int, nargs="+", default=list(SESSIONS), help="other sessions stored"
+    )
     parser.add_argument("--seed", type=int, default=30)
     parser.add_argument("--folder", type=Path, default=None, help="where the data folder is made")
     parser.add_argument("--json", type=Path, default=Path("build/bench/reconcile.json"))

@@ -97,7 +97,7 @@ def _align(
 
 
 def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
-    """Unsettled messages that stand there unchanged while the chat went on: what is glued on would have moved."""
+    """Unsettled messages that stand unchanged while the chat went on: glue would have moved."""
     newest = next((n for n in reversed(range(len(found.rows))) if reading.rows[n].role == "user"), None)
     trimmed = {settled.id for settled in reading.settled}
     return [

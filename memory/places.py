@@ -1,4 +1,4 @@
-"""Where on a path a row stands that is not on it: an edited message, or one that was hidden and comes back."""
+"""Where on a path a row stands that is not on it: an edited message, or one that comes back."""
 
 from __future__ import annotations
 
@@ -20,7 +20,9 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
     glued = [at for i in tree.within(row.fingerprint) if (at := path.position(i)) is not None and at < end]
     if glued:
         return max(glued)
-    places = [place for i in tree.ids_of(row.fingerprint) if (place := _place_of(i, end, path, tree)) is not None]
+    places = [
+        place for i in tree.ids_of(row.fingerprint) if (place := _place_of(i, end, path, tree)) is not None
+    ]
     if places:
         return max(places)
     nearest = range(end - 1, max(-1, end - 1 - FARTHEST_EDIT), -1)
@@ -28,7 +30,7 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
 
 
 def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | None:
-    """The place of a stored message: after its ancestors, and after what replaced those that left the path."""
+    """The place of a stored message: after its ancestors, and what replaced those that left the path."""
     gone: list[int] = []
     ancestor = tree.parent(message_id)
     while ancestor is not None and ancestor not in path:

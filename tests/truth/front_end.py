@@ -73,7 +73,9 @@ class Chat:
         copies = {id(said): replace(said, swipes=list(said.swipes)) for said in kept}
         shown = [Shown(copies[id(s.said)], s.text) for s in self.shown if id(s.said) in copies]
         said = [copies[id(said)] for said in kept]
-        earlier = [[Shown(copies[id(s.said)], s.text) for s in e if id(s.said) in copies] for e in self.earlier]
+        earlier = [
+            [Shown(copies[id(s.said)], s.text) for s in e if id(s.said) in copies] for e in self.earlier
+        ]
         return Chat(list(self.characters), chat_id, said, shown, earlier, self.tree)
 
     def show(self, window: Sequence[Said], moved: Sequence[Said] = ()) -> list[Shown]:
@@ -102,12 +104,12 @@ class Style:
     names: str = "none"
     """none, content ("Mira: ...") or field (OpenAI's `name`)."""
     note_depth: int | None = None
-    """A note stands so many messages before the end; not where it would become a message of the user's by itself,
-    which only names before messages tell from one."""
+    """A note stands so many messages before the end; not where it would become a message of the user's by
+    itself, which only names before messages tell from one."""
     lore: bool = False
     narrator: bool = False
-    """A line of a narrator stands inside the history, as a system message. Modes that make it the user's are left
-    out: glued to one message for good it is part of that message, as far as any request shows."""
+    """A line of a narrator stands inside the history, as a system message. Modes that make it the user's are
+    left out: glued to one message for good it is part of that message, as far as any request shows."""
     post_history: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The state machine that hypothesis drives: random sequences of what a user does, in several chats at once."""
+"""The machine that hypothesis drives: random sequences of what a user does, in several chats at once."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def styles_of(modes: Sequence[str]) -> st.SearchStrategy[Style]:
     )
 
 
-RAM = Path("/dev/shm")  # noqa: S108
+RAM = Path("/dev/shm")
 """A commit waits for the disk: a folder in RAM, where there is one, makes ten thousand of them quick."""
 
 
@@ -70,14 +70,29 @@ class FrontEndMachine(RuleBasedStateMachine):
 
     def do(self, action: Coroutine[Any, Any, None]) -> None:
         """An action that may send a request, and what must hold after it."""
-        before = self.world.requests
+        before, self.world.agreed = self.world.requests, False
         self.run(action)
         if self.world.requests > before:
             self.run(self.world.check())
+        self.world.agreed = True
 
     def teardown(self) -> None:
         type(self).sequences += 1
         type(self).requests += self.world.requests if hasattr(self, "world") else 0
+        try:
+            if getattr(self, "world", None) and self.world.requests and self.world.agreed:
+                self.run(self._replay())
+        finally:
+            self._close()
+
+    async def _replay(self) -> None:
+        fresh = await Memory.open(self.folder / "fresh")
+        try:
+            await self.world.replayed(fresh)
+        finally:
+            await fresh.close()
+
+    def _close(self) -> None:
         self.run(self.memory.close())
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()

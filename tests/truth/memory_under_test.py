@@ -1,4 +1,4 @@
-"""Live memory as a server has it, without HTTP and without a model: transcript, sessions, reconcile, store, vectors."""
+"""Live memory as a server has it, without HTTP or a model: transcript, sessions, reconcile, store, vectors."""
 
 from __future__ import annotations
 
@@ -95,7 +95,9 @@ class Kept:
 class Memory:
     """One data folder and everything that a turn goes through on its way there."""
 
-    def __init__(self, root: FilePath, catalog: Catalog, transcript: SqliteTranscript, aligner: Aligner) -> None:
+    def __init__(
+        self, root: FilePath, catalog: Catalog, transcript: SqliteTranscript, aligner: Aligner
+    ) -> None:
         self.catalog = catalog
         self.transcript = transcript
         self.sessions = Sessions(transcript, catalog, aligner)
@@ -177,9 +179,7 @@ class Memory:
         messages: list[dict[str, Any]], kind: Kind, chat_id: str, names: Sequence[str], character: str
     ) -> Request:
         window = incoming(messages, names, "Alex")
-        return Request(
-            "local", window, chat_id=chat_id, character=character, continues=kind == "continue"
-        )
+        return Request("local", window, chat_id=chat_id, character=character, continues=kind == "continue")
 
     def _turn_id(self) -> str:
         self._turns += 1
