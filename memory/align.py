@@ -21,6 +21,8 @@ from memory.transcript import Settled, TreeView
 
 __all__ = ["Aligner", "Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
 
+LONE_PATH = 16
+"""A longer path is no single message and its answers."""
 Change = Literal["new", "append", "retry", "edit", "fork"]
 
 
@@ -245,9 +247,8 @@ def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignm
 def _lone(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
     """A user message without history: the same again while the only one or unanswered, otherwise one more."""
     said = window[0]
-    same = len(path) - 1
-    if same and tree.role(path[same]) == "assistant" and not _users(path.slice(same - 3, same - 1), tree):
-        same -= 1
+    users = [n for n, i in enumerate(path.slice(0, LONE_PATH)) if tree.role(i) == "user"]
+    same = users[0] if len(users) == 1 and len(path) <= LONE_PATH else len(path) - 1
     if tree.fingerprint(path[same]) == said.fingerprint:
         kept = path.between(0, same + 1)
         return Alignment("retry", kept, [path[same]], 1, 1, path.slice(same + 1), 0, [], same, "retry", [])

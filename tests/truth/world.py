@@ -35,6 +35,8 @@ What DESIGN leaves open is settled here as follows.
   window.
 - A lone message with an id is one more from a client that sends no history; a front-end that shows one
   message of a longer chat cannot be told from it, and does not do so here.
+- A front-end moves messages into a system message in requests that change nothing else: one moved beside an
+  edited one of its role is taken for the edited one.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 """
 
@@ -201,7 +203,8 @@ class World:
         window = self._window()
         shown = {id(s.said): s.text for s in self.chat.shown}
         inner = [said for said in window[2:-3] if shown.get(id(said)) == said.text and len(said.text) > 12]
-        moved = [inner[n % len(inner)]] if inner and self.style == Style() else []
+        still = all(shown.get(id(said)) == said.text for said in window[:-1])
+        moved = [inner[n % len(inner)]] if inner and still and self.style == Style() else []
         await self._answered(moved=moved)
 
     # requests
