@@ -21,6 +21,8 @@ from memory.transcript import Settled, TreeView
 
 __all__ = ["Aligner", "Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
 
+TELLING_ROWS = 3
+"""So many rows that a tree holds off the path tell that they are another line of it."""
 LONE_PATH = 16
 """A longer path is no single message and its answers."""
 Change = Literal["new", "append", "retry", "edit", "fork"]
@@ -90,12 +92,15 @@ def _align(
     if pinned and len(window) == 1 and window[0].role == "user":
         return _lone(window, path, tree)
     found = matches(window, path, tree)
-    if found:
-        return _matched(window, path, tree, found, pinned=pinned, continues=continues)
-    line = _line_elsewhere(window, tree) if pinned else None
-    if line is None:
+    known = sum(bool(tree.ids_of(row.fingerprint)) for row in window)
+    if known >= len(found) + TELLING_ROWS or (pinned and not found):
+        line = _line_elsewhere(window, tree)
+        if line is not None and len(matches(window, line, tree)) > len(found):
+            elsewhere = _align(window, line, tree, pinned=True, continues=continues)
+            return _on_another_line(elsewhere, path, tree, "edit" if pinned else "fork")
+    if not found:
         return _unmatched(window, path, tree)
-    return _on_another_line(_align(window, line, tree, pinned=True, continues=continues), path, tree)
+    return _matched(window, path, tree, found, pinned=pinned, continues=continues)
 
 
 def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
@@ -269,14 +274,14 @@ def _line_elsewhere(window: Sequence[Incoming], tree: TreeView) -> Path | None:
     return None
 
 
-def _on_another_line(alignment: Alignment, path: Path, tree: TreeView) -> Alignment:
+def _on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: Change) -> Alignment:
     """An alignment with another line of the tree, as a change of the session's own path."""
     shown = Path(alignment.path)
     left = [i for i in path if i not in shown]
     return replace(
         alignment,
-        change="edit",
-        apart_from_holes="edit",
+        change=change,
+        apart_from_holes=change,
         left=left,
         left_users=_users(left, tree),
         holes=[],

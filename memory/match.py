@@ -11,7 +11,6 @@ from memory.incoming import Incoming
 from memory.path import Path
 from memory.transcript import TreeView
 
-
 STRAY = 4
 """So many messages missing after the first match make it doubtful."""
 
@@ -127,8 +126,8 @@ def _settled(found: Matches, window: Sequence[Incoming], places: _Places, length
 def _without_stray(found: Matches, window: Sequence[Incoming], tree: TreeView) -> Matches:
     """Without a first match that is a phrase said more than once, far on the path from the next match.
 
-    It is rather the later message of that wording, off the path or with text glued to it, than a sign that all
-    between was hidden.
+    It is rather the later message of that wording, off the path or with text glued to it, than a sign that
+    all between was hidden.
     """
     while len(found) > 1:
         first, following = found[0], found[1]

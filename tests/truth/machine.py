@@ -217,8 +217,11 @@ def machine(styles: st.SearchStrategy[Style], aligner: Aligner = align) -> type[
     return type("Machine", (FrontEndMachine,), {"styles": styles, "aligner": staticmethod(aligner)})
 
 
-def drive(of: type[FrontEndMachine], sequences: int, *, shrink: bool = True) -> None:
-    """Run so many sequences of `STEPS` actions; raises what the first failing one raised."""
+def drive(of: type[FrontEndMachine], sequences: int, *, shrink: bool = True, random: bool = False) -> None:
+    """Run so many sequences of `STEPS` actions, the same ones each time unless `random`.
+
+    Raises what the first failing one raised.
+    """
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     run_state_machine_as_test(
         of,
@@ -227,6 +230,7 @@ def drive(of: type[FrontEndMachine], sequences: int, *, shrink: bool = True) -> 
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
+            derandomize=not random,
             phases=phases,
             verbosity=Verbosity.normal,
             suppress_health_check=list(HealthCheck),

@@ -20,7 +20,7 @@ def main() -> None:
     began, sequences, requests = time.monotonic(), 0, 0
     for name, (styles, share) in chosen.items():
         front_end = machine(styles)
-        drive(front_end, -(-options.sequences * share // whole), shrink=False)
+        drive(front_end, -(-options.sequences * share // whole), shrink=False, random=True)
         sequences, requests = sequences + front_end.sequences, requests + front_end.requests
         print(f"{name}: {front_end.sequences} sequences, {front_end.requests} requests", flush=True)
     took = time.monotonic() - began

@@ -96,7 +96,12 @@ class World:
         await self._answered()
 
     async def send_and_fail(self) -> None:
-        """The provider fails: the message stands in the chat, memory keeps nothing of it."""
+        """The provider fails: the message stands in the chat, memory keeps nothing of it.
+
+        Not a third time in a row: a window of nothing but unanswered messages shows nothing that is known.
+        """
+        if [said.role for said in self.chat.visible[-2:]] == ["user", "user"]:
+            return
         self.chat.said.append(Said("user", USER, [self.new_text()]))
         await self.memory.look(self._messages(self._window()), kind="normal", chat_id=self.chat.chat_id)
 
