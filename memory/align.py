@@ -21,6 +21,10 @@ from memory.transcript import Settled, TreeView
 
 __all__ = ["Aligner", "Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
 
+TELLING_ROWS = 3
+"""So many rows that a tree holds off the path tell that they are another line of it."""
+LONE_PATH = 16
+"""A longer path is no single message and its answers."""
 Change = Literal["new", "append", "retry", "edit", "fork"]
 
 
@@ -88,16 +92,19 @@ def _align(
     if pinned and len(window) == 1 and window[0].role == "user":
         return _lone(window, path, tree)
     found = matches(window, path, tree)
-    if found:
-        return _matched(window, path, tree, found, pinned=pinned, continues=continues)
-    line = _line_elsewhere(window, tree) if pinned else None
-    if line is None:
+    known = sum(bool(tree.ids_of(row.fingerprint)) for row in window)
+    if known >= len(found) + TELLING_ROWS or (pinned and not found):
+        line = _line_elsewhere(window, tree)
+        if line is not None and len(matches(window, line, tree)) > len(found):
+            elsewhere = _align(window, line, tree, pinned=True, continues=continues)
+            return _on_another_line(elsewhere, path, tree, "edit" if pinned else "fork")
+    if not found:
         return _unmatched(window, path, tree)
-    return _on_another_line(_align(window, line, tree, pinned=True, continues=continues), path, tree)
+    return _matched(window, path, tree, found, pinned=pinned, continues=continues)
 
 
 def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
-    """Unsettled messages that stand there unchanged while the chat went on: what is glued on would have moved."""
+    """Unsettled messages that stand unchanged while the chat went on: glue would have moved."""
     newest = next((n for n in reversed(range(len(found.rows))) if reading.rows[n].role == "user"), None)
     trimmed = {settled.id for settled in reading.settled}
     return [
@@ -245,9 +252,8 @@ def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignm
 def _lone(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
     """A user message without history: the same again while the only one or unanswered, otherwise one more."""
     said = window[0]
-    same = len(path) - 1
-    if same and tree.role(path[same]) == "assistant" and not _users(path.slice(same - 3, same - 1), tree):
-        same -= 1
+    users = [n for n, i in enumerate(path.slice(0, LONE_PATH)) if tree.role(i) == "user"]
+    same = users[0] if len(users) == 1 and len(path) <= LONE_PATH else len(path) - 1
     if tree.fingerprint(path[same]) == said.fingerprint:
         kept = path.between(0, same + 1)
         return Alignment("retry", kept, [path[same]], 1, 1, path.slice(same + 1), 0, [], same, "retry", [])
@@ -268,14 +274,14 @@ def _line_elsewhere(window: Sequence[Incoming], tree: TreeView) -> Path | None:
     return None
 
 
-def _on_another_line(alignment: Alignment, path: Path, tree: TreeView) -> Alignment:
+def _on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: Change) -> Alignment:
     """An alignment with another line of the tree, as a change of the session's own path."""
     shown = Path(alignment.path)
     left = [i for i in path if i not in shown]
     return replace(
         alignment,
-        change="edit",
-        apart_from_holes="edit",
+        change=change,
+        apart_from_holes=change,
         left=left,
         left_users=_users(left, tree),
         holes=[],

@@ -73,7 +73,7 @@ def _rows(messages: Sequence[Mapping[str, Any]], known: Sequence[str]) -> list[I
 
 
 def _all_named(messages: Sequence[Mapping[str, Any]], names: Sequence[str]) -> bool:
-    """Whether the front-end writes names before messages: before every one of the character's, and the user's."""
+    """Whether names lead the messages: every one of the character's, and the user's."""
     texts = {role: [text_of(m.get("content")) for m in messages if m.get("role") == role] for role in ROLES}
     users = (part for text in texts["user"] for part in BLANK_LINE.split(text))
     return all(_prefix(text, names) for text in texts["assistant"] if text.strip()) and any(
@@ -103,9 +103,9 @@ def _is_placeholder(text: str, later: Sequence[Mapping[str, Any]]) -> bool:
 def _single(text: str, names: Sequence[str], user_name: str) -> list[Incoming]:
     """The messages of a prompt that was written as one text, each led by its speaker's name.
 
-    What stands before the first name, or before the last line of its own in brackets that a name follows (the
-    start of the chat, after example dialogues), is no message. Where the user's name is not known it is the last
-    one's, who is answered; the other names are characters.
+    What stands before the first name, or before the last line of its own in brackets that a name follows
+    (the start of the chat, after example dialogues), is no message. Where the user's name is not known it is
+    the last one's, who is answered; the other names are characters.
     """
     parts = BLANK_LINE.split(text.strip())
     speakers = [_prefix(part, names) for part in parts]

@@ -11,6 +11,9 @@ from memory.incoming import Incoming
 from memory.path import Path
 from memory.transcript import TreeView
 
+STRAY = 4
+"""So many messages missing after the first match make it doubtful."""
+
 
 class Match(NamedTuple):
     """A window row that is a message of the path."""
@@ -83,7 +86,7 @@ def _longest(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
     while chain is not None:
         found.append(chain.match)
         chain = chain.following
-    return _settled(found, window, places, len(path))
+    return _without_stray(_settled(found, window, places, len(path)), window, tree)
 
 
 def _places(window: Sequence[Incoming], path: Path, tree: TreeView) -> _Places:
@@ -117,6 +120,23 @@ def _settled(found: Matches, window: Sequence[Incoming], places: _Places, length
         choices += [match._replace(row=r) for r in rows if low_row < r < after.row]
         choices += [Match(match.row, p, i) for p, i in positions if low_position < p < after.position]
         found[n] = min(choices, key=lambda m: (_unevenness(before, m, after), -m.position))
+    return found
+
+
+def _without_stray(found: Matches, window: Sequence[Incoming], tree: TreeView) -> Matches:
+    """Without a first match that is a phrase said more than once, far on the path from the next match.
+
+    It is rather the later message of that wording, off the path or with text glued to it, than a sign that
+    all between was hidden.
+    """
+    while len(found) > 1:
+        first, following = found[0], found[1]
+        fingerprint = window[first.row].fingerprint
+        said = len(tree.ids_of(fingerprint)) + len(tree.within(fingerprint))
+        hidden = (following.position - first.position) - (following.row - first.row)
+        if said < 2 or hidden < STRAY:
+            break
+        found = found[1:]
     return found
 
 

@@ -1,4 +1,4 @@
-"""Where on a path a row stands that is not on it: an edited message, or one that was hidden and comes back."""
+"""Where on a path a row stands that is not on it: an edited message, or one that comes back."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
 
 
 def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | None:
-    """The place of a stored message: after its ancestors, and after what replaced those that left the path."""
+    """The place of a stored message: after its ancestors, and what replaced those that left the path."""
     gone: list[int] = []
     ancestor = tree.parent(message_id)
     while ancestor is not None and ancestor not in path:

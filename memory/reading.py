@@ -1,4 +1,4 @@
-"""Reading a window before it is aligned: which of its text is messages the tree holds, and which was glued on.
+"""Reading a window before it is aligned: what of its text is stored messages, and what was glued on.
 
 A front-end's post-processing may write several messages as one, or glue system text (notes, post-history
 instructions) to a message, with a blank line between.
@@ -99,9 +99,10 @@ def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
 
 
 def _rest(row: Incoming, parts: Sequence[str], reading: Reading) -> set[int]:
-    """Of a message's paragraphs that the row does not show, those that another row ends with: glue moves."""
+    """A message's paragraphs that the row does not show, if other rows end with each: glue moves."""
     shown = next((list(run) for fp, run in readings(row.role, parts) if fp == row.fingerprint), [])
-    return glue_of([part for part in parts if part not in shown]) & reading.tails
+    rest = glue_of([part for part in parts if part not in shown])
+    return rest if rest <= reading.tails else set()
 
 
 def _said_parts(row: Incoming) -> list[str]:
@@ -140,7 +141,7 @@ def _without_glue(row: Incoming, path: Path, tree: TreeView, reading: Reading) -
 
 
 def _ends_another(i: int, part: str, row: Incoming, path: Path, tree: TreeView, reading: Reading) -> bool:
-    """Whether an unsettled message ends with a paragraph, and the window shows it without: what is glued moves.
+    """Whether an unsettled message ends with a paragraph, and the window shows it without: glue moves.
 
     Not one of the path's last two: it may be this row before an edit.
     """

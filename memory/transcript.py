@@ -208,7 +208,7 @@ class TreeView(Protocol):
         ...
 
     def glued_to(self, fingerprint: int) -> Sequence[int]:
-        """Ids of unsettled messages that have this paragraph (fingerprint as of role `system`) among others."""
+        """Ids of unsettled messages that have this paragraph (as of role `system`) among others."""
         ...
 
     def is_glue(self, fingerprint: int) -> bool:

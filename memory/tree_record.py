@@ -70,7 +70,7 @@ def _pairs(owner: str, shape: TreeShape, stored: Sequence[tuple[int, float]]) ->
 
 
 def _joined(sessions: Sequence[Session], shape: TreeShape) -> dict[int, int]:
-    """Messages that came to stand after another than they were stored after: what was between is hidden or gone.
+    """Messages that stand after another than they were stored after: what was between is hidden or gone.
 
     Each with the one before it; of every path the newest.
     """

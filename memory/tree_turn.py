@@ -141,7 +141,7 @@ def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn,
 
 
 def settle(connection: sqlite3.Connection, write: TurnWrite, now: float) -> None:
-    """Replace the texts of messages that are settled, and keep what was glued; inside the turn's transaction."""
+    """Replace the texts of settled messages and keep what was glued; the caller holds the transaction."""
     for said in write.settled:
         connection.execute(
             """UPDATE messages SET text = :text, fingerprint = :fingerprint, unsettled = 0, twin =

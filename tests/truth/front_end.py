@@ -104,12 +104,12 @@ class Style:
     names: str = "none"
     """none, content ("Mira: ...") or field (OpenAI's `name`)."""
     note_depth: int | None = None
-    """A note stands so many messages before the end; not where it would become a message of the user's by itself,
-    which only names before messages tell from one."""
+    """A note stands so many messages before the end; not where it would become a message of the user's by
+    itself, which only names before messages tell from one."""
     lore: bool = False
     narrator: bool = False
-    """A line of a narrator stands inside the history, as a system message. Modes that make it the user's are left
-    out: glued to one message for good it is part of that message, as far as any request shows."""
+    """A line of a narrator stands inside the history, as a system message. Modes that make it the user's are
+    left out: glued to one message for good it is part of that message, as far as any request shows."""
     post_history: bool = False
 
 

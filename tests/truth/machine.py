@@ -1,4 +1,4 @@
-"""The state machine that hypothesis drives: random sequences of what a user does, in several chats at once."""
+"""The machine that hypothesis drives: random sequences of what a user does, in several chats at once."""
 
 from __future__ import annotations
 
@@ -70,14 +70,29 @@ class FrontEndMachine(RuleBasedStateMachine):
 
     def do(self, action: Coroutine[Any, Any, None]) -> None:
         """An action that may send a request, and what must hold after it."""
-        before = self.world.requests
+        before, self.world.agreed = self.world.requests, False
         self.run(action)
         if self.world.requests > before:
             self.run(self.world.check())
+        self.world.agreed = True
 
     def teardown(self) -> None:
         type(self).sequences += 1
         type(self).requests += self.world.requests if hasattr(self, "world") else 0
+        try:
+            if getattr(self, "world", None) and self.world.requests and self.world.agreed:
+                self.run(self._replay())
+        finally:
+            self._close()
+
+    async def _replay(self) -> None:
+        fresh = await Memory.open(self.folder / "fresh")
+        try:
+            await self.world.replayed(fresh)
+        finally:
+            await fresh.close()
+
+    def _close(self) -> None:
         self.run(self.memory.close())
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
@@ -202,8 +217,11 @@ def machine(styles: st.SearchStrategy[Style], aligner: Aligner = align) -> type[
     return type("Machine", (FrontEndMachine,), {"styles": styles, "aligner": staticmethod(aligner)})
 
 
-def drive(of: type[FrontEndMachine], sequences: int, *, shrink: bool = True) -> None:
-    """Run so many sequences of `STEPS` actions; raises what the first failing one raised."""
+def drive(of: type[FrontEndMachine], sequences: int, *, shrink: bool = True, random: bool = False) -> None:
+    """Run so many sequences of `STEPS` actions, the same ones each time unless `random`.
+
+    Raises what the first failing one raised.
+    """
     phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     run_state_machine_as_test(
         of,
@@ -212,6 +230,7 @@ def drive(of: type[FrontEndMachine], sequences: int, *, shrink: bool = True) -> 
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
+            derandomize=not random,
             phases=phases,
             verbosity=Verbosity.normal,
             suppress_health_check=list(HealthCheck),

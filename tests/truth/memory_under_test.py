@@ -1,4 +1,4 @@
-"""Live memory as a server has it, without HTTP and without a model: transcript, sessions, reconcile, store, vectors."""
+"""Live memory as a server has it, without HTTP or model: transcript, sessions, reconcile, store, vectors."""
 
 from __future__ import annotations
 

@@ -2,39 +2,41 @@
 
 What DESIGN leaves open is settled here as follows.
 
-- Memory knows what requests showed. A message that fell out of the window stays as it was last shown, also
-  when the user edits, hides or deletes it there; it changes when a window shows its place again.
+- Memory knows what requests showed. A message that fell out of the window stays as it was last shown,
+  also when the user edits, hides or deletes it there; it changes when a window shows its place again.
 - What stands on the path before the window is what stood there before the window's first message in the
   chat's own order. A message that was hidden when it left the window stays away until it is shown.
 - A branch begins with what its origin had been shown of its messages.
-- A text is compared without a leading "Name: " and with runs of whitespace as one space: memory keeps a message
-  as it first came, and a front-end's settings for names and whitespace do not make it another message.
+- A text is compared without a leading "Name: " and with runs of whitespace as one space: memory keeps a
+  message as it first came, and a front-end's settings for names and whitespace do not make it another
+  message.
 - Where post-processing merges neighbours of one role, they are compared merged: whether memory holds one
   message or two, the same was said by the same in the same order.
-- The window of a front-end that merges neighbours begins with the first of them. (One that begins inside of what
-  memory first saw merged shows memory another message, which replaces the merged one; and one that begins
-  with messages it had not seen merged
-  may leave the first of them before it.)
+- The window of a front-end that merges neighbours begins with the first of them. (One that begins inside
+  of what memory first saw merged shows memory another message, which replaces the merged one; and one
+  that begins with messages it had not seen merged may leave the first of them before it.)
 - What post-processing glued to a message may stand in memory only while the message is marked unsettled.
-  Instructions that became a message of the user's by themselves (without names before messages) cannot be told
-  from one; they are one until a request shows the chat without them.
+  Instructions that became a message of the user's by themselves (without names before messages) cannot be
+  told from one; they are one until a request shows the chat without them.
 - Two chats that show exactly the same are one to memory until they differ, unless ids tell them apart.
-- Without an id (or with one that nobody sent before) a window that does not reach back to the chat's beginning
-  has to show something of the chat: one of the user's messages that nobody else says, where it just goes on
-  from what was shown; otherwise (what a branch has in common with
-  another chat may be that one's) most of its user messages, and three messages that are said
-  once (and that post-processing did not merge or glue to); and in any case two neighbours of the chat as
-  such. One that shows less may begin anew, as a lone
-  message does, and is compared with the path that it begins. So is one with an id that shows nothing known.
-  Where it recognises such a chat later, what it knew before is there again.
-- A chat that memory began anew knows nothing of what was hidden at that time: it stays hidden here, for where
-  the window begins with it memory cannot tell it from an edit.
-- An edit gives a text that nobody said: edited into a phrase that was hidden before, a message is taken for the
-  hidden one that came back.
-- A changed message at which the window begins is an edit of the nearest one of its role before the next message
-  that is known. Where the user deleted that one too, the older stays as what fell out of the window.
-- A lone message with an id is one more from a client that sends no history; a front-end that shows one message
-  of a longer chat cannot be told from it, and does not do so here.
+- Without an id (or with one that nobody sent before) a window that does not reach back to the chat's
+  beginning has to show something of the chat: one of the user's messages that nobody else says, where it
+  just goes on from what was shown; otherwise (what a branch has in common with another chat may be that
+  one's) most of its user messages, and three messages that are said once (and that post-processing did
+  not merge or glue to); and in any case two neighbours of the chat as such. One that shows less may begin
+  anew, as a lone message does, and is compared with the path that it begins. So is one with an id that
+  shows nothing known. Where it recognises such a chat later, what it knew before is there again.
+- A chat that memory began anew knows nothing of what was hidden at that time: it stays hidden here, for
+  where the window begins with it memory cannot tell it from an edit.
+- An edit gives a text that nobody said: edited into a phrase that was hidden before, a message is taken
+  for the hidden one that came back.
+- A changed message at which the window begins is an edit of the nearest one of its role before the next
+  message that is known. Where the user deleted that one too, the older stays as what fell out of the
+  window.
+- A lone message with an id is one more from a client that sends no history; a front-end that shows one
+  message of a longer chat cannot be told from it, and does not do so here.
+- A front-end moves messages into a system message in requests that change nothing else: one moved beside an
+  edited one of its role is taken for the edited one.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 """
 
@@ -70,11 +72,14 @@ class World:
         self.chats: list[Chat] = []
         self.chat = Chat([])
         self.requests = 0
+        self.agreed = True
+        """No comparison failed so far."""
         self.log: list[str] = []
         self.merging = style.mode != "none"
         self.ids: set[str] = set()
         """Those that requests came with."""
         self._texts = 0
+        self._kept_shown: list[Shown] = []
         self._origins: defaultdict[Line, set[int]] = defaultdict(set)
 
     # what a user does
@@ -91,7 +96,12 @@ class World:
         await self._answered()
 
     async def send_and_fail(self) -> None:
-        """The provider fails: the message stands in the chat, memory keeps nothing of it."""
+        """The provider fails: the message stands in the chat, memory keeps nothing of it.
+
+        Not a third time in a row: a window of nothing but unanswered messages shows nothing that is known.
+        """
+        if [said.role for said in self.chat.visible[-2:]] == ["user", "user"]:
+            return
         self.chat.said.append(Said("user", USER, [self.new_text()]))
         await self.memory.look(self._messages(self._window()), kind="normal", chat_id=self.chat.chat_id)
 
@@ -198,7 +208,8 @@ class World:
         window = self._window()
         shown = {id(s.said): s.text for s in self.chat.shown}
         inner = [said for said in window[2:-3] if shown.get(id(said)) == said.text and len(said.text) > 12]
-        moved = [inner[n % len(inner)]] if inner and self.style == Style() else []
+        still = all(shown.get(id(said)) == said.text for said in window[:-1])
+        moved = [inner[n % len(inner)]] if inner and still and self.style == Style() else []
         await self._answered(moved=moved)
 
     # requests
@@ -280,7 +291,8 @@ class World:
         if self.chat.tree not in ("", tree):
             for said in self.chat.said:
                 said.gone = said.gone or said.hidden
-        self.chat.tree, self.chat.shown, self._kept = tree, shown, kept
+        self.chat.tree, self.chat.shown = tree, shown
+        self._kept, self._kept_shown = kept, shown
         self.ids.add(self.chat.chat_id)
 
     def _in_doubt(self, expected: list[Shown], window: Sequence[Said]) -> Iterator[list[Shown]]:
@@ -384,8 +396,24 @@ class World:
             assert [t for _, t in got] == [t for _, t in wanted] or _near(got, wanted)
 
     async def replayed(self, fresh: Memory) -> None:
-        """The visible path again, turn by turn, in a memory that knows nothing else: the same is there."""
-        ...
+        """The last chat's path again, turn by turn, in a memory that knows nothing else."""
+        lines = _lines(self._kept_shown)
+        first = next((n for n, (role, _) in enumerate(lines) if role == "user"), None)
+        if self.merging or first is None:
+            return
+        kept = None
+        for n in range(first, len(lines)):
+            answered = n + 1 < len(lines) and lines[n + 1][0] == "assistant"
+            if answered or n + 1 == len(lines):
+                messages = [{"role": role, "content": text} for role, text in lines[: n + 1]]
+                replies = [lines[n + 1][1]] if answered else []
+                if answered or lines[n][0] == "user":
+                    kept = await fresh.turn(messages, replies, chat_id="replay")
+        assert kept is not None
+        assert [(m.role, plain(m.text)) for m in kept.path] == lines
+        for query in ("lantern secret", lines[0][1], lines[-1][1]):
+            found = [await _found(fresh, kept, query), await _found(self.memory, self._kept, query)]
+            assert _near(*found), found
 
     # odds and ends
 
@@ -456,6 +484,12 @@ def merged(lines: Sequence[Line]) -> list[Line]:
     ]
 
 
+async def _found(memory: Memory, kept: Kept, query: str) -> list[tuple[float, str]]:
+    texts = {m.id: plain(m.text) for m in kept.path}
+    hits = await memory.found(kept.session, query)
+    return sorted((-round(cosine, 3), texts[ref]) for cosine, ref in hits)
+
+
 def _near(got: Sequence[tuple[float, str]], wanted: Sequence[tuple[float, str]]) -> bool:
     """Whether two rankings differ only among scores that rounding cannot tell apart."""
     if sorted(t for _, t in got) != sorted(t for _, t in wanted):
@@ -467,4 +501,5 @@ def _difference(got: Sequence[Line], wanted: Sequence[Line]) -> str:
     at = next(
         (n for n, (a, b) in enumerate(zip(got, wanted, strict=False)) if a != b), min(len(got), len(wanted))
     )
-    return f"at {at}: memory has {got[at : at + 4]} of {len(got)}, shown was {wanted[at : at + 4]} of {len(wanted)}"
+    here = slice(at, at + 4)
+    return f"at {at}: memory has {got[here]} of {len(got)}, shown was {wanted[here]} of {len(wanted)}"
