@@ -47,7 +47,8 @@ def incoming(
 
     The speaker is the message's `name`, or a leading "Name: " whose Name is in `names`. The text is kept as
     it came, the fingerprint leaves such a prefix out, so that a chat stays the same when prefixes are
-    switched on or off. A prompt that is a single message is taken apart (`_single`). Any: OpenAI's JSON.
+    switched on or off. A prompt that is a single message is taken apart (`_single`), into texts without the
+    names that were written before them. Any: OpenAI's JSON.
     """
     known = [name for name in names if name]
     if len(messages) == 1 and len(known) > 1:
@@ -119,8 +120,8 @@ def _single(text: str, names: Sequence[str], user_name: str) -> list[Incoming]:
     rows = []
     for start, end in zip(starts, [*starts[1:], len(parts)], strict=True):
         role = "user" if speakers[start] == user else "assistant"
-        row = row_of(role, speakers[start], "\n\n".join(parts[start:end]), names)
-        rows.append(replace(row, glued=True))
+        said = "\n\n".join(parts[start:end]).removeprefix(f"{speakers[start]}:").lstrip(" ")
+        rows.append(replace(row_of(role, speakers[start], said, []), glued=True))
     return rows
 
 

@@ -34,6 +34,7 @@ class MessageObject(BaseModel):
     role: str
     speaker: str
     content: str
+    """What was said, without the speaker's name that front-ends write before it in groups."""
     emotion: str
     confidence: float
     importance: float
@@ -129,9 +130,15 @@ def message_object(message: Message) -> MessageObject:
         id=message.id,
         role=message.role,
         speaker=message.speaker,
-        content=message.text,
+        content=_said(message),
         emotion=message.emotion,
         confidence=message.confidence,
         importance=message.importance,
         created_at=message.created_at,
     )
+
+
+def _said(message: Message) -> str:
+    name, text = message.speaker, message.text.lstrip()
+    said = text[len(name) + 1 :].removeprefix(" ") if name and text.startswith(f"{name}:") else ""
+    return said if said.strip() else message.text

@@ -120,6 +120,19 @@ async def test_speakers_named_apart_are_kept_and_prefixes_are_the_same_message(
     assert messages[-1]["speaker"] == "Tom"
 
 
+async def test_a_name_written_before_a_message_is_its_speaker_and_not_what_was_said(live: Live) -> None:
+    members = {"chat_id": CHAT, "character": "Mira", "user_name": "Alex"}
+    messages = said("Alex: Who is there?", "Mira:  Only me: Mira.", "Alex: Alex: x")
+    answer = await live.http.post("/v1/chat/completions", json={"messages": messages, "metadata": members})
+    assert answer.status_code == 200, answer.text
+    shown = (await live.http.get(f"{AT}/messages")).json()["data"]
+    assert [(m["speaker"], m["content"]) for m in shown[:3]] == [
+        ("Alex", "Who is there?"),
+        ("Mira", " Only me: Mira."),
+        ("Alex", "Alex: x"),
+    ]
+
+
 async def test_narrator_lines_and_empty_messages_are_nobodys_words(live: Live, chat: list[Any]) -> None:
     more = [*chat[:2], {"role": "system", "content": "Night falls."}, *chat[2:], said(" ")[0]]
     assert not (await tell(live, "open", more))["changed"]
