@@ -55,19 +55,29 @@ notebooks: $(VENV)/.tests ## run the notebooks from top to bottom
 
 SILLYTAVERN := build/sillytavern/node_modules/sillytavern/package.json
 CHROMIUM    := /usr/bin/chromium
+BROWSER_TESTS := tests/server/test_extension.py tests/browser
 
-$(SILLYTAVERN):
+APT = if [ "$$(id -u)" = 0 ]; then run=; else run=sudo; fi; \
+	$$run apt-get update -qq && $$run apt-get install -y -qq --no-install-recommends
+
+.PHONY: node
+node:
+	@if ! command -v npm >/dev/null && command -v apt-get >/dev/null; then \
+		echo "Installing Node.js ..."; $(APT) nodejs npm; fi
+	@command -v npm >/dev/null && node -e 'process.exit(Number(parseInt(process.versions.node) < 20))' || \
+		{ echo "SillyTavern needs Node.js 20 or newer, with npm (https://nodejs.org); it is not here." >&2; exit 2; }
+
+$(SILLYTAVERN): | node
 	@echo "Installing SillyTavern 1.19.0 ..."
 	@npm install --prefix build/sillytavern --no-audit --no-fund --ignore-scripts --loglevel=error sillytavern@1.19.0
 
 $(CHROMIUM):
 	@echo "Installing Chromium ..."
-	@if [ "$$(id -u)" = 0 ]; then run=; else run=sudo; fi; \
-		$$run apt-get update -qq && $$run apt-get install -y -qq --no-install-recommends chromium
+	@$(APT) chromium
 
 .PHONY: browser-test
-browser-test: $(VENV)/.tests $(CHROMIUM) $(SILLYTAVERN) ## drive a real SillyTavern in Chromium against the server
-	@$(BIN)/python -m pytest -m browser tests/browser $(ARGS)
+browser-test: $(VENV)/.tests node $(CHROMIUM) $(SILLYTAVERN) ## drive a real SillyTavern in Chromium against the server
+	@$(BIN)/python -m pytest -m browser $(BROWSER_TESTS) $(ARGS)
 
 .PHONY: studio
 studio: $(VENV)/.tests ## LangGraph Studio's server on this graph
