@@ -16,7 +16,7 @@ export function endpoint(url) {
 
 export class Reporter {
     #timer = null;
-    #sending = null;
+    #sending = Promise.resolve();
     #type = null;
     #told = '';
     #requests = 0;
@@ -46,18 +46,19 @@ export class Reporter {
         this.#told = '';
     }
 
-    /** Tell it now, one event at a time. */
-    async flush() {
+    /** Tell it now, one event at a time; ends when everything that happened before is told. */
+    flush() {
         clearTimeout(this.#timer);
-        await this.#sending;
-        if (this.#type === null) {
-            return;
-        }
+        this.#sending = this.#sending.then(() => this.#next());
+        return this.#sending;
+    }
+
+    async #next() {
         const type = this.#type;
         this.#type = null;
-        this.#sending = this.#tell(type).catch((error) => this.#failed('', error));
-        await this.#sending;
-        this.#sending = null;
+        if (type !== null) {
+            await this.#tell(type).catch((error) => this.#failed('', error));
+        }
     }
 
     async #tell(type) {

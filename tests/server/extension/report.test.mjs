@@ -1,10 +1,11 @@
 /** The extension in a small SillyTavern, over a real connection; run by tests/server/test_extension.py. */
 
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, test } from 'node:test';
+import { after, before, beforeEach, mock, test } from 'node:test';
 
 import { listen, message, open } from './sillytavern.mjs';
 
+mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
 const { endpoint } = await import(`${process.env.EXTENSION}/report.js`);
 const { signature, visibleChat } = await import(`${process.env.EXTENSION}/chat.js`);
 const plain = { regexed: (text) => text, withFiles: async (_message, text) => text };
@@ -13,7 +14,17 @@ let context;
 let server;
 
 const emit = (name, ...values) => context.eventSource.emit(name.toLowerCase(), ...values);
-const calm = (ms = 400) => new Promise((resolve) => setTimeout(resolve, ms));
+/** Time passes when a test says so: long enough to tell what happened. */
+const calm = () => mock.timers.tick(200);
+/** Long enough to look around, and to tell what was seen. */
+const look = () => { mock.timers.tick(1_000); calm(); };
+
+/** Ends when everything is told, for a request goes out only then. */
+async function request(given = {}) {
+    const data = { type: 'normal', chat_completion_source: 'custom', messages: [], custom_include_body: '', ...given };
+    await emit('CHAT_COMPLETION_SETTINGS_READY', data);
+    return data;
+}
 
 before(async () => {
     context = open();
@@ -21,22 +32,24 @@ before(async () => {
     context.chatCompletionSettings.custom_url = server.url;
     context.chat.push(message('Mira', 'You are late.'), message('Alex', 'Good evening.'), message('Mira', 'Evening.'));
     await (await import(`${process.env.EXTENSION}/index.js`)).activate();
-    await emit('CHAT_CHANGED', context.chatId);
-    await server.told(1);
 });
 
 after(() => server.close());
 
 beforeEach(async () => {
     context.extensionSettings = {};
+    await request();
+    server.seen.length = 0;
     await emit('CHAT_CHANGED', context.chatId);
-    await calm();
+    calm();
+    await server.told(1);
     server.seen.length = 0;
 });
 
 test('a change is told with the visible chat, to the chat\'s own address', async () => {
     context.chat[2] = message('Mira', 'Good evening, Alex.', { swipe_id: 1 });
     await emit('MESSAGE_SWIPED', 2);
+    calm();
     const [event] = await server.told(1);
     assert.deepEqual(event, {
         type: 'swipe',
@@ -57,21 +70,25 @@ test('many changes at once are told once', async () => {
         await emit('MESSAGE_EDITED', 2);
         await emit('MESSAGE_UPDATED', 2);
     }
-    await calm();
+    calm();
+    await request();
     assert.deepEqual(server.events().map(({ type, messages }) => [type, messages[2].content]), [['edit', 'Three.']]);
 });
 
 test('nothing is told where nothing changed', async () => {
     await emit('MESSAGE_UPDATED', 2);
-    await calm();
+    calm();
+    await request();
     assert.equal(server.events().length, 0);
 });
 
 test('hiding, which SillyTavern tells nobody of, is seen', async () => {
     context.chat[1].is_system = true;
+    look();
     const [hidden] = await server.told(1);
     assert.deepEqual([hidden.type, hidden.messages.length], ['hide', 2]);
     context.chat[1].is_system = false;
+    look();
     const [, shown] = await server.told(2);
     assert.deepEqual([shown.type, shown.messages.length], ['unhide', 3]);
 });
@@ -79,6 +96,7 @@ test('hiding, which SillyTavern tells nobody of, is seen', async () => {
 test('a deletion is told', async () => {
     const [gone] = context.chat.splice(2, 1);
     await emit('MESSAGE_DELETED', 2);
+    calm();
     const [event] = await server.told(1);
     assert.deepEqual([event.type, event.messages.length], ['delete', 2]);
     context.chat.push(gone);
@@ -88,13 +106,15 @@ test('while a reply is written nothing is told, and everything afterwards', asyn
     document.body.dataset.generating = 'true';
     context.chat.push(message('Alex', 'Well?'), message('Mira', 'I am thin'));
     await emit('MESSAGE_SWIPED', 4);
-    await calm(600);
+    calm();
+    await request();
     assert.equal(server.events().length, 0);
     context.chat[4].mes = 'I am thinking.';
     delete document.body.dataset.generating;
     await emit('GENERATION_ENDED', 5);
-    const events = await server.told(1);
-    await calm();
+    calm();
+    await request();
+    const events = server.events();
     assert.equal(events.length, 1);
     assert.equal(events[0].messages.at(-1).content, 'I am thinking.');
     context.chat.length = 3;
@@ -103,11 +123,31 @@ test('while a reply is written nothing is told, and everything afterwards', asyn
 test('a request waits for the event before it, and makes the next one news', async () => {
     context.chat[2].mes = 'Edited.';
     await emit('MESSAGE_EDITED', 2);
-    const data = { type: 'normal', chat_completion_source: 'custom', messages: [], custom_include_body: 'top_k: 1' };
-    await emit('CHAT_COMPLETION_SETTINGS_READY', data);
+    await request();
     assert.equal(server.events().length, 1, 'told before the request goes out');
     await emit('GENERATION_ENDED', 3);
+    calm();
     assert.equal((await server.told(2)).length, 2, 'the same chat again, for the request changed what is stored');
+});
+
+test('a request waits for an event that is under way', async () => {
+    context.chat[2].mes = 'Edited again.';
+    await emit('MESSAGE_EDITED', 2);
+    calm();
+    await request();
+    assert.equal(server.events().length, 1);
+});
+
+test('a request does not wait for a server that takes its time', async () => {
+    const slow = await listen(() => new Promise(() => { }));
+    context.chatCompletionSettings.custom_url = slow.url;
+    await emit('MESSAGE_EDITED', 2);
+    const sent = request();
+    await slow.asked;
+    mock.timers.tick(2_000);
+    await sent;
+    context.chatCompletionSettings.custom_url = server.url;
+    slow.close();
 });
 
 test('a request is tagged for the Custom source alone', async () => {
@@ -128,12 +168,12 @@ test('a request is tagged for the Custom source alone', async () => {
 
 test('what the user switched off stays undone', async () => {
     context.extensionSettings.emotional_rag = { tag: false, report: false };
-    const data = { type: 'normal', chat_completion_source: 'custom', messages: [], custom_include_body: 'top_k: 1' };
-    await emit('CHAT_COMPLETION_SETTINGS_READY', data);
-    assert.equal(data.custom_include_body, 'top_k: 1');
+    const { custom_include_body } = await request({ custom_include_body: 'top_k: 1' });
+    assert.equal(custom_include_body, 'top_k: 1');
     context.chat[2].mes = 'Switched off.';
     await emit('MESSAGE_EDITED', 2);
-    await calm(1_500);
+    look();
+    await request();
     assert.equal(server.seen.length, 0);
 });
 
@@ -149,7 +189,8 @@ test('another source, no chat, or a chat that is being loaded: nothing is told',
         change();
         context.chat[2].mes += '!';
         await emit('MESSAGE_EDITED', 2);
-        await calm(300);
+        calm();
+        await request();
         [context.chatCompletionSettings, context.chatId, context.mainApi] = [settings, id, api];
     }
     assert.equal(server.seen.length, 0);
@@ -166,7 +207,7 @@ test('a server that is not ours is told no chat, and its failure is quiet', asyn
         globalThis.fetch = stub(globalThis.fetch);
         context.chat[2].mes += '?';
         await emit('MESSAGE_EDITED', 2);
-        await calm(600);
+        await request();
         globalThis.fetch = globalThis.fetch.real;
         assert.equal(stranger.events().length, 0);
     }

@@ -56,12 +56,14 @@ export const message = (name, mes, more = {}) => ({ name, is_user: name === 'Ale
 export async function listen(answers = () => [200, { object: 'session.event', id: 'x', messages: 1 }]) {
     const seen = [];
     const waiting = [];
+    let asked;
     const server = http.createServer(async (request, response) => {
         const parts = [];
         for await (const part of request) {
             parts.push(part);
         }
         const event = parts.length ? JSON.parse(Buffer.concat(parts)) : null;
+        asked();
         const [status, body] = event
             ? await answers(event, seen.length)
             : [200, { object: 'session.events', known: true }];
@@ -80,6 +82,8 @@ export async function listen(answers = () => [200, { object: 'session.event', id
             return this.events();
         },
         seen,
+        /** Fulfilled by the first request. */
+        asked: new Promise((wake) => { asked = wake; }),
         close: () => { server.closeAllConnections(); server.close(); },
     };
 }
