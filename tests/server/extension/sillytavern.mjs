@@ -52,8 +52,11 @@ export function open(given = {}) {
 
 export const message = (name, mes, more = {}) => ({ name, is_user: name === 'Alex', is_system: false, mes, ...more });
 
-/** Our server, as far as the extension talks to it; `answers` is called with each event. */
-export async function listen(answers = () => [200, { object: 'session.event', id: 'x', messages: 1 }]) {
+/** Our server, as far as the extension talks to it; `answers` is called with each event, `hello` is for the rest. */
+export async function listen(
+    answers = () => [200, { object: 'session.event', id: 'x', messages: 1 }],
+    hello = [200, { object: 'session.events', known: true }],
+) {
     const seen = [];
     const waiting = [];
     let asked;
@@ -64,9 +67,7 @@ export async function listen(answers = () => [200, { object: 'session.event', id
         }
         const event = parts.length ? JSON.parse(Buffer.concat(parts)) : null;
         asked();
-        const [status, body] = event
-            ? await answers(event, seen.length)
-            : [200, { object: 'session.events', known: true }];
+        const [status, body] = event ? await answers(event, seen.length) : hello;
         response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
         seen.push({ method: request.method, path: request.url, event });
         waiting.splice(0).forEach((wake) => wake());
