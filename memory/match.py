@@ -86,7 +86,7 @@ def _longest(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
     while chain is not None:
         found.append(chain.match)
         chain = chain.following
-    return _without_stray(_settled(found, window, places, len(path)), window, tree)
+    return _without_stray(_settled(found, window, places, len(path)), window, path, tree)
 
 
 def _places(window: Sequence[Incoming], path: Path, tree: TreeView) -> _Places:
@@ -123,7 +123,7 @@ def _settled(found: Matches, window: Sequence[Incoming], places: _Places, length
     return found
 
 
-def _without_stray(found: Matches, window: Sequence[Incoming], tree: TreeView) -> Matches:
+def _without_stray(found: Matches, window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
     """Without a first match that is a phrase said more than once, far on the path from the next match.
 
     It is rather the later message of that wording, off the path or with text glued to it, than a sign that
@@ -132,9 +132,12 @@ def _without_stray(found: Matches, window: Sequence[Incoming], tree: TreeView) -
     while len(found) > 1:
         first, following = found[0], found[1]
         fingerprint = window[first.row].fingerprint
-        said = len(tree.ids_of(fingerprint)) + len(tree.within(fingerprint))
-        hidden = (following.position - first.position) - (following.row - first.row)
-        if said < 2 or hidden < STRAY:
+        within = tree.within(fingerprint)
+        place = following.position - (following.row - first.row)
+        hidden = place - first.position
+        stands_later = hidden > 0 and path[place] in within
+        said = len(tree.ids_of(fingerprint)) + len(within)
+        if not stands_later and (said < 2 or hidden < STRAY):
             break
         found = found[1:]
     return found

@@ -25,8 +25,8 @@ class Reading:
     """Paragraphs that turned out to be glue."""
     shown: set[int] = field(default_factory=set)
     """Fingerprints of the window's rows as they came."""
-    after: int | None = None
-    """Fingerprint of the row after the one being read."""
+    after: set[int] = field(default_factory=set)
+    """Fingerprints that the row after the one being read may turn out to have."""
     tails: set[int] = field(default_factory=set)
     """Their paragraphs but the first: of these some may be glue."""
 
@@ -37,7 +37,7 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     if any(row.glued for row in window):
         reading.tails = glue_of([part for row in window if row.glued for part in _said_parts(row)[1:]])
     for n, row in enumerate(window):
-        reading.after = window[n + 1].fingerprint if n + 1 < len(window) else None
+        reading.after = _may_be(window[n + 1]) if n + 1 < len(window) else set()
         reading.rows += _read_row(row, path, tree, reading, newest=n == len(window) - 1)
     return reading
 
@@ -51,8 +51,7 @@ def paragraphs_of(row: Incoming) -> list[Incoming]:
 def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, newest: bool) -> list[Incoming]:
     parts = paragraphs(row.text)
     may_be_glued = row.glued and len(parts) > 1
-    trimmed = {settled.id for settled in reading.settled}
-    if any(i not in trimmed for i in tree.ids_of(row.fingerprint)):
+    if _is_stored(row, path, tree, reading):
         _learn(row, path, tree, reading)
         return [replace(row, unsettled=may_be_glued)]
     settled = None if newest and may_be_glued else _trims(row, path, tree, reading)
@@ -68,6 +67,16 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
     if row.glued or row.merged:
         return _with_more(row, parts, path, tree, newest=newest)
     return [row]
+
+
+def _is_stored(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> bool:
+    """Whether the row is a stored message as it is, and not rather another one, with glue, in whose place it
+    stands."""
+    trimmed = {settled.id for settled in reading.settled}
+    same = [i for i in tree.ids_of(row.fingerprint) if i not in trimmed]
+    if not any(_stands_there(i, path, tree, reading) for i in tree.within(row.fingerprint)):
+        return bool(same)
+    return any(i not in path or _stands_there(i, path, tree, reading) for i in same)
 
 
 def _trims(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incoming | None:
@@ -95,7 +104,13 @@ def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
         return False
     before = reading.rows[-1].fingerprint if reading.rows else None
     beside = at > 0 and before == tree.fingerprint(path[at - 1])
-    return beside or (at + 1 < len(path) and reading.after == tree.fingerprint(path[at + 1]))
+    return beside or (at + 1 < len(path) and tree.fingerprint(path[at + 1]) in reading.after)
+
+
+def _may_be(row: Incoming) -> set[int]:
+    """The row's fingerprint, and those it has without what may be glued to it."""
+    shorter = readings(row.role, _said_parts(row)) if row.glued else ()
+    return {row.fingerprint, *(fingerprint for fingerprint, _ in shorter)}
 
 
 def _rest(row: Incoming, parts: Sequence[str], reading: Reading) -> set[int]:

@@ -7,25 +7,17 @@ import time
 from collections.abc import AsyncIterator, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from memory.align import Aligner, Alignment, Incoming, align
+from memory.align import TELLING_ROWS, Aligner, Alignment, Incoming, align
+from memory.bulk import BulkWrite, SessionLine
+from memory.candidates import Candidate, likeliest
 from memory.files import safe_name
 from memory.locks import KeyedLocks
 from memory.path import Path
 from memory.reading import paragraphs_of
 from memory.transcript import Session, Transcript, TreeKey, TreeView
 from memory.tree_shape import NO_TREE
-
-LINES_A_TREE = 4
-"""Sessions of one tree that are aligned; the others hold fewer of the window's newest messages."""
-NEWEST_ROWS = 12
-TELLING = 3
-"""So many messages in common, each said once in its tree, tell whose a window is that begins later."""
-
-
-SHARED_BY_A_FORK = 3
-"""Messages in common from which on a fork shares its origin's tree: a greeting and "hi" tell nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +83,10 @@ class Sessions:
                 await held.enter_async_context(self.locked(request.owner, found.session_id))
                 sure = await self._as_it_is(found, request)
                 if sure is not None:
+                    left = await self._line_left(sure, request)
                     yield sure
+                    if left is not None:
+                        await self._keep(left)
                     return
 
     def locked(self, owner: str, session_id: str) -> AbstractAsyncContextManager[None]:
@@ -130,7 +125,7 @@ class Sessions:
         session_id = await self._finder.of_chat(request.owner, request.chat_id)
         session = await self._transcript.session(request.owner, session_id) if session_id else None
         if session is not None:
-            return await self._on(session, request)
+            return await self._on_its_line(session, request)
         name = await self._free_id(request)
         best = await self._by_content(request)
         if best is None:
@@ -155,6 +150,40 @@ class Sessions:
         alignment = self._align(request.window, session.path, tree, pinned=True, continues=request.continues)
         return Assignment(session.key, session.session_id, session, alignment)
 
+    async def _on_its_line(self, named: Session, request: Request) -> Assignment:
+        """The chat's session, or a line that was left, where the window clearly shows that one: branches
+        inherit the id of their origin."""
+        on = await self._on(named, request)
+        if not on.alignment.left or _is_lone(request.window):
+            return on
+        lines = [s for s in await self._transcript.lines(named.key) if _may_be_of(s, named)]
+        tree = await self._transcript.tree(named.key)
+        here = self._candidate(named, tree, request)
+        best: Candidate | None = None
+        for line in likeliest(lines, request.window, tree):
+            found = self._candidate(line, tree, request)
+            if not found.is_fork and (best is None or found.rank() > best.rank()):
+                best = found
+        more = TELLING_ROWS if here.alignment.matched and not here.is_fork else 0
+        if best is None or best.alignment.matched < here.alignment.matched + more:
+            return on
+        return await self._on(best.session, request)
+
+    async def _line_left(self, found: Assignment, request: Request) -> Session | None:
+        """The line that a chat known by its id leaves: it may be the origin of a branch that has the same id."""
+        old = found.session
+        if old is None or not request.chat_id or not found.alignment.left_users:
+            return None
+        tree = await self._transcript.tree(found.key)
+        change = self._candidate(old, tree, request).alignment.change
+        return old if change in ("fork", "new") else None
+
+    async def _keep(self, left: Session) -> None:
+        """Keep a line that a turn left, unless the turn only took messages from its end."""
+        now = await self._transcript.session(left.key.owner, left.session_id)
+        if now is not None and any(i not in left.path for i in now.path):
+            await self._transcript.absorb(BulkWrite(left.key, [_line_of(left)], []))
+
     @staticmethod
     def _new(request: Request, session_id: str) -> Assignment:
         alignment = align(request.window, Path([]), NO_TREE, pinned=False, continues=request.continues)
@@ -169,47 +198,24 @@ class Sessions:
         parts = [part for row in window for part in paragraphs_of(row)]
         return await self._finder.holding(request.owner, [part.fingerprint for part in parts])
 
-    async def _by_content(self, request: Request) -> _Candidate | None:
+    async def _by_content(self, request: Request) -> Candidate | None:
         """The session that the window matches best, of a bounded number of likely ones."""
         window = request.window
-        best: _Candidate | None = None
+        best: Candidate | None = None
         for key in await self._trees_of(request):
             tree = await self._transcript.tree(key)
-            for session in _likeliest(await self._transcript.lines(key), window, tree):
-                alignment = self._align(window, session.path, tree, pinned=False, continues=request.continues)
-                anothers = bool(request.chat_id and session.chat_id)
-                candidate = _Candidate(session, tree, alignment, anothers or alignment.change == "fork")
+            for session in likeliest(await self._transcript.lines(key), window, tree):
+                candidate = self._candidate(session, tree, request)
                 if candidate.tells() and (best is None or candidate.rank() > best.rank()):
                     best = candidate
             if best is not None and best.is_plain():
                 break
         return best
 
-
-class _Candidate(NamedTuple):
-    session: Session
-    tree: TreeView
-    alignment: Alignment
-    is_fork: bool
-    """Its line stays as it is: what comes is a new session of its tree."""
-
-    def rank(self) -> tuple[float, ...]:
-        """A line that just goes on first (another chat may have gone on with the same words), then most in
-        common, lines that are no fork, lines without an id, less left behind, used last."""
-        a, s = self.alignment, self.session
-        plain = self.is_plain()
-        return (plain, a.matched, not self.is_fork, not s.chat_id, -len(a.left), s.updated_at)
-
-    def tells(self) -> bool:
-        """Whether the window belongs to this session, or to one that shares its tree."""
-        stored = sum(i is not None for i in self.alignment.rows)
-        shares = not self.is_fork or stored >= SHARED_BY_A_FORK
-        return shares and _identifies(self.alignment, self.tree)
-
-    def is_plain(self) -> bool:
-        """Whether it matches everything but at most one new row: no other can match better."""
-        goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork
-        return goes_on and self.alignment.matched >= len(self.alignment.window) - 1
+    def _candidate(self, session: Session, tree: TreeView, request: Request) -> Candidate:
+        alignment = self._align(request.window, session.path, tree, pinned=False, continues=request.continues)
+        anothers = request.chat_id and session.chat_id and request.chat_id != session.chat_id
+        return Candidate(session, tree, alignment, bool(anothers) or alignment.change == "fork")
 
 
 def new_id() -> str:
@@ -217,41 +223,30 @@ def new_id() -> str:
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
 
 
-def _identifies(alignment: Alignment, tree: TreeView) -> bool:
-    """Whether a window without an id belongs to the session it was aligned with.
-
-    A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
-    the session's beginning, chance matches must not lend a stranger's: it has to end where the session does,
-    or to have several messages in common that are not said all the time.
-    """
-    window = alignment.window
-    if not alignment.matched_users:
-        return False
-    if len(window) == 1:
-        return alignment.change == "retry"
-    if not alignment.head:
-        return True
-    known = [n for n, i in enumerate(alignment.rows) if i is not None]
-    users = sum(row.role == "user" for row in window[: known[-1]])
-    goes_on = alignment.apart_from_holes in ("append", "retry")
-    if alignment.matched_users * 2 < users - 1:
-        return False
-    return goes_on or sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known) >= TELLING
-
-
-def _likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:
-    """The sessions of a tree that hold most of the window's newest messages, a bounded few."""
-    if len(lines) <= LINES_A_TREE:
-        return lines
-    known = [ids[-1] for row in reversed(window) if (ids := tree.ids_of(row.fingerprint))][:NEWEST_ROWS]
-    shared = {line.session_id: sum(i in line.path for i in known) for line in lines}
-    return sorted(lines, key=lambda line: shared[line.session_id], reverse=True)[:LINES_A_TREE]
-
-
-def _fork(candidate: _Candidate, session_id: str) -> Assignment:
+def _fork(candidate: Candidate, session_id: str) -> Assignment:
     base = candidate.session
     alignment = replace(candidate.alignment, change="fork")
     return Assignment(base.key, session_id, None, alignment, forked_from=base.session_id)
+
+
+def _may_be_of(line: Session, named: Session) -> bool:
+    """Whether a line may have the id of a session of its tree: it has it, or was left and has none."""
+    own = line.session_id == named.session_id
+    return not own and (line.chat_id == named.chat_id or (line.left_behind and not line.chat_id))
+
+
+def _line_of(left: Session) -> SessionLine:
+    """A session that is where another one was, as a fork leaves it behind: no id names it."""
+    return SessionLine(
+        session_id=new_id(),
+        path=left.path.ranges,
+        created_at=left.created_at,
+        updated_at=left.updated_at,
+        character=left.character,
+        user_name=left.user_name,
+        left_behind=True,
+        history_from=left.history_from,
+    )
 
 
 def _cleaned(request: Request) -> Request:

@@ -1,0 +1,78 @@
+"""How likely a window belongs to a stored session: what it has in common with it, and what that tells."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from memory.align import Alignment
+from memory.incoming import Incoming
+from memory.transcript import Session, TreeView
+
+LINES_A_TREE = 4
+"""Sessions of one tree that are aligned; the others hold fewer of the window's newest messages."""
+NEWEST_ROWS = 12
+TELLING = 3
+"""So many messages in common, each said once in its tree, tell whose a window is that begins later."""
+SHARED_BY_A_FORK = 3
+"""Messages in common from which on a fork shares its origin's tree: a greeting and "hi" tell nothing."""
+
+
+class Candidate(NamedTuple):
+    """A session and what a window is to it."""
+
+    session: Session
+    tree: TreeView
+    alignment: Alignment
+    is_fork: bool
+    """Its line stays as it is: what comes is a new session of its tree."""
+
+    def rank(self) -> tuple[float, ...]:
+        """A line that just goes on first (another chat may have gone on with the same words), then most in
+        common, most of it on the session's own path, lines that are no fork, lines without an id, less left
+        behind, used last."""
+        a, s = self.alignment, self.session
+        own = sum(i in s.path for i in a.rows)
+        return (self.is_plain(), a.matched, own, not self.is_fork, not s.chat_id, -len(a.left), s.updated_at)
+
+    def tells(self) -> bool:
+        """Whether the window belongs to this session, or to one that shares its tree."""
+        stored = sum(i is not None for i in self.alignment.rows)
+        shares = not self.is_fork or stored >= SHARED_BY_A_FORK
+        return shares and _identifies(self.alignment, self.tree)
+
+    def is_plain(self) -> bool:
+        """Whether it matches everything but at most one new row: no other can match better."""
+        goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork
+        return goes_on and self.alignment.matched >= len(self.alignment.window) - 1
+
+
+def _identifies(alignment: Alignment, tree: TreeView) -> bool:
+    """Whether a window without an id belongs to the session it was aligned with.
+
+    A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
+    the session's beginning, chance matches must not lend a stranger's: it has to end where the session does,
+    or to have several messages in common that are not said all the time.
+    """
+    window = alignment.window
+    if not alignment.matched_users:
+        return False
+    if len(window) == 1:
+        return alignment.change == "retry"
+    if not alignment.head:
+        return True
+    known = [n for n, i in enumerate(alignment.rows) if i is not None]
+    users = sum(row.role == "user" for row in window[: known[-1]])
+    goes_on = alignment.apart_from_holes in ("append", "retry")
+    if alignment.matched_users * 2 < users - 1:
+        return False
+    return goes_on or sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known) >= TELLING
+
+
+def likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:
+    """The sessions of a tree that hold most of the window's newest messages, a bounded few."""
+    if len(lines) <= LINES_A_TREE:
+        return lines
+    known = [ids[-1] for row in reversed(window) if (ids := tree.ids_of(row.fingerprint))][:NEWEST_ROWS]
+    shared = {line.session_id: sum(i in line.path for i in known) for line in lines}
+    return sorted(lines, key=lambda line: shared[line.session_id], reverse=True)[:LINES_A_TREE]
