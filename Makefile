@@ -102,11 +102,11 @@ bench-transfer: $(VENV)/.tests ## how fast chats are imported
 
 .PHONY: truth
 truth: $(VENV)/.tests ## memory against the visible chat, random sequences of actions
-	@$(BIN)/python -m pytest -m truth tests/truth $(ARGS)
+	@$(BIN)/python -m pytest tests/truth $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.tests ## memory against the visible chat, 10,000 random sequences
-	@TRUTH_SEQUENCES=10000 $(BIN)/python -m pytest -m truth tests/truth/test_truth.py $(ARGS)
+soak: $(VENV)/.tests ## memory against the visible chat, 10,000 random sequences (ARGS="--seed N" repeats them)
+	@$(BIN)/python -m tests.truth.soak 10000 $(ARGS)
 
 .PHONY: clean
 clean: ## remove what was built (the data folder stays)

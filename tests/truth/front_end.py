@@ -50,7 +50,7 @@ class Shown:
     text: str
 
 
-@dataclass
+@dataclass(eq=False)
 class Chat:
     """One chat file; messages that were deleted keep their place in `said`."""
 
@@ -62,6 +62,10 @@ class Chat:
     """What had been shown before memory began the chat anew, each time."""
     tree: str = ""
     """The tree that memory keeps the chat in."""
+    session_id: str = ""
+    """Its session there, as of its last request."""
+    one_with: list[Chat] = field(default_factory=list)
+    """Branches that requests cannot tell from this chat after an edit of its last messages."""
 
     @property
     def visible(self) -> list[Said]:

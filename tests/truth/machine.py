@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
+from zlib import crc32
 
 from hypothesis import HealthCheck, Phase, Verbosity, settings
+from hypothesis import seed as seeded
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -51,19 +53,38 @@ RAM = Path("/dev/shm")
 """A commit waits for the disk: a folder in RAM, where there is one, makes ten thousand of them quick."""
 
 
+class InlineLoop(asyncio.SelectorEventLoop):
+    """An event loop that does at once what is meant for a thread: there is nothing to wait for meanwhile."""
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """Any: as in the base class."""
+        done = self.create_future()
+        try:
+            done.set_result(func(*args))
+        except Exception as error:
+            done.set_exception(error)
+        return done
+
+
 class FrontEndMachine(RuleBasedStateMachine):
-    """One sequence; `sequences` and `requests` count over all that ran."""
+    """One sequence; `sequences`, `requests` and `replays` count over all that ran."""
 
     aligner: ClassVar[Aligner] = staticmethod(align)
     styles: ClassVar[st.SearchStrategy[Style]] = st.just(Style())
     sequences: ClassVar[int] = 0
     requests: ClassVar[int] = 0
+    replays: ClassVar[int] = 0
 
     def __init__(self) -> None:
         super().__init__()
         self.folder = Path(tempfile.mkdtemp(dir=RAM if RAM.is_dir() else None))
-        self.loop = asyncio.new_event_loop()
+        self.loop = InlineLoop()
         self.memory: Memory = self.run(Memory.open(self.folder, type(self).aligner))
+        self.fresh: Memory = self.run(Memory.open(self.folder / "fresh"))
+
+    @classmethod
+    def counts(cls) -> tuple[int, int, int]:
+        return cls.sequences, cls.requests, cls.replays
 
     def run(self, coroutine: Coroutine[Any, Any, Any]) -> Any:  # Any: whatever it returns
         return self.loop.run_until_complete(coroutine)
@@ -74,32 +95,30 @@ class FrontEndMachine(RuleBasedStateMachine):
         self.run(action)
         if self.world.requests > before:
             self.run(self.world.check())
+            self.run(self.world.check_fresh(self.fresh))
         self.world.agreed = True
 
     def teardown(self) -> None:
         type(self).sequences += 1
-        type(self).requests += self.world.requests if hasattr(self, "world") else 0
         try:
-            if getattr(self, "world", None) and self.world.requests and self.world.agreed:
-                self.run(self._replay())
+            if hasattr(self, "world"):
+                type(self).requests += self.world.requests
+                type(self).replays += self.world.replays
+            if hasattr(self, "world") and self.world.requests and self.world.agreed and self.to_the_end:
+                self.run(self.world.replayed(self.fresh))
         finally:
             self._close()
 
-    async def _replay(self) -> None:
-        fresh = await Memory.open(self.folder / "fresh")
-        try:
-            await self.world.replayed(fresh)
-        finally:
-            await fresh.close()
-
     def _close(self) -> None:
         self.run(self.memory.close())
+        self.run(self.fresh.close())
         self.loop.run_until_complete(self.loop.shutdown_default_executor())
         self.loop.close()
         shutil.rmtree(self.folder)
 
     @initialize(data=st.data(), seed=NUMBER, window=WINDOWS, with_id=st.booleans())
     def begin(self, data: st.DataObject, seed: int, window: int, with_id: bool) -> None:
+        self.to_the_end = seed % 4 == 0
         self.world = World(self.memory, seed, data.draw(self.styles), window)
         self.world.start_chat(["Mira"], "chat-1" if with_id else "")
 
@@ -217,24 +236,31 @@ def machine(styles: st.SearchStrategy[Style], aligner: Aligner = align) -> type[
     return type("Machine", (FrontEndMachine,), {"styles": styles, "aligner": staticmethod(aligner)})
 
 
-def drive(of: type[FrontEndMachine], sequences: int, *, shrink: bool = True, random: bool = False) -> None:
-    """Run so many sequences of `STEPS` actions, the same ones each time unless `random`.
+def drive(of: type[FrontEndMachine], sequences: int, seed: int, *, shrink: bool = True) -> None:
+    """Run so many sequences of `STEPS` actions, the same ones for the same seed.
 
     Raises what the first failing one raised.
     """
-    phases = (Phase.generate, Phase.shrink) if shrink else (Phase.generate,)
     run_state_machine_as_test(
-        of,
+        seeded(seed)(of),
         settings=settings(
             max_examples=sequences,
             stateful_step_count=STEPS,
             deadline=None,
             database=None,
-            derandomize=not random,
-            phases=phases,
+            phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
             verbosity=Verbosity.normal,
             suppress_health_check=list(HealthCheck),
             print_blob=False,
             report_multiple_bugs=False,
         ),
     )
+
+
+def counted(sequences: int, requests: int, replays: int) -> str:
+    return f"{sequences} sequences, {requests} requests compared, {replays} of them with a fresh replay"
+
+
+def seed_of(name: str, number: int = 0) -> int:
+    """The seed of a set-up's sequences: each set-up has others, the same everywhere."""
+    return crc32(f"{name} {number}".encode())

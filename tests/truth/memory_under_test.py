@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path as FilePath
 from typing import Any
@@ -56,6 +57,7 @@ class HashEmbedder:
         """Nothing is held."""
 
 
+@lru_cache(maxsize=4096)
 def embedding(text: str) -> npt.NDArray[np.float32]:
     """The unit vector of a text, shape (dimension,)."""
     words = [w for w in re.findall(r"\w+", text) if w not in NAMES] or ["nothing"]
@@ -82,6 +84,12 @@ class Calm:
 
     async def read(self, text: str) -> Emotion:
         return Emotion("neutral", 1.0)
+
+
+def as_delivered(said: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+    """The `messages` of a request that shows these, role and text, without post-processing."""
+    before = [("system", "A keeper of lights."), ("system", "[Start a new Chat]")]
+    return [{"role": role, "content": text} for role, text in [*before, *said]]
 
 
 @dataclass(frozen=True)
@@ -125,11 +133,11 @@ class Memory:
         *,
         kind: Kind = "normal",
         chat_id: str = "",
-        names: Sequence[str] = NAMES,
         character: str = "Mira",
+        owner: str = "local",
     ) -> Kept:
         """A turn that is stored, and what follows from its outbox."""
-        request = self._request(messages, kind, chat_id, names, character)
+        request = self._request(messages, kind, chat_id, character, owner)
         async with self.sessions.turn(request) as assignment:
             turn = Turn(
                 messages,
@@ -141,20 +149,27 @@ class Memory:
                 chat_id=chat_id,
                 character=character,
                 user_name="Alex",
-                names=list(names),
+                names=list(NAMES),
             )
-            state = await self._reconciled(turn)
+            runtime = Runtime(context=TurnContext(owner=owner))
+            state = await self._reconciled(turn, runtime)
             answered = [{"text": text, "remembered": True} for text in replies]
             state = replace(state, replies=answered)
-            await self._store(state, Runtime(context=TurnContext()))
+            await self._store(state, runtime)
         await self.settle(assignment.key)
-        session = await self.transcript.session("local", assignment.session_id)
+        session = await self.transcript.session(owner, assignment.session_id)
         assert session is not None
         return Kept(session, await self.transcript.messages(session.key, list(session.path)))
 
+    async def replay(self, said: Sequence[tuple[str, str]]) -> Kept:
+        """These messages, role and text, as the one request of a chat beside which nothing is known."""
+        last = [text for role, text in said[-1:] if role == "assistant" and len(said) > 1]
+        messages = as_delivered(said[: len(said) - len(last)])
+        return await self.turn(messages, last, chat_id="replay", owner=f"owner-{self._turns}")
+
     async def look(self, messages: list[dict[str, Any]], *, kind: Kind, chat_id: str = "") -> None:
         """A request that writes nothing, or one that failed at the provider."""
-        request = self._request(messages, kind, chat_id, NAMES, "Mira")
+        request = self._request(messages, kind, chat_id, "Mira", "local")
         found = await self.sessions.find(request)
         turn = Turn(
             messages,
@@ -166,20 +181,20 @@ class Memory:
             user_name="Alex",
             names=list(NAMES),
         )
-        await self._reconciled(turn)
+        await self._reconciled(turn, Runtime(context=TurnContext()))
 
-    async def _reconciled(self, turn: Turn) -> TurnState:
+    async def _reconciled(self, turn: Turn, runtime: Runtime[TurnContext]) -> TurnState:
         given = turn.as_input()
         state = TurnState(messages=given["messages"], request=given["request"])
-        update = await self._reconcile(state, Runtime(context=TurnContext()))
+        update = await self._reconcile(state, runtime)
         return replace(state, **update)
 
     @staticmethod
     def _request(
-        messages: list[dict[str, Any]], kind: Kind, chat_id: str, names: Sequence[str], character: str
+        messages: list[dict[str, Any]], kind: Kind, chat_id: str, character: str, owner: str
     ) -> Request:
-        window = incoming(messages, names, "Alex")
-        return Request("local", window, chat_id=chat_id, character=character, continues=kind == "continue")
+        window = incoming(messages, NAMES, "Alex")
+        return Request(owner, window, chat_id=chat_id, character=character, continues=kind == "continue")
 
     def _turn_id(self) -> str:
         self._turns += 1

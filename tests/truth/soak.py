@@ -1,30 +1,46 @@
-"""Ten thousand sequences: `python -m tests.truth.soak [SEQUENCES]`."""
+"""Ten thousand random sequences: `python -m tests.truth.soak [SEQUENCES] [--seed SEED] [--only SET_UP]`."""
 
 from __future__ import annotations
 
 import argparse
+import secrets
 import time
 
-from tests.truth.machine import drive, machine
+from tests.truth.machine import FrontEndMachine, counted, drive, machine, seed_of
 from tests.truth.test_truth import SET_UPS
+
+AT_ONCE = 500
+"""Sequences of one seed: so many have to be driven again to repeat a failure."""
 
 
 def main() -> None:
     """Drive every set-up for its share of the sequences and print the counts; raises at the first failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sequences", type=int, nargs="?", default=10_000)
+    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
     parser.add_argument("--only", default="", help="set-ups whose name holds this text")
     options = parser.parse_args()
+    print(f"--seed {options.seed}", flush=True)
     chosen = {name: s for name, s in SET_UPS.items() if options.only in name}
     whole = sum(share for _, share in chosen.values())
-    began, sequences, requests = time.monotonic(), 0, 0
+    began, driven = time.monotonic(), []
     for name, (styles, share) in chosen.items():
-        front_end = machine(styles)
-        drive(front_end, -(-options.sequences * share // whole), shrink=False, random=True)
-        sequences, requests = sequences + front_end.sequences, requests + front_end.requests
-        print(f"{name}: {front_end.sequences} sequences, {front_end.requests} requests", flush=True)
-    took = time.monotonic() - began
-    print(f"{sequences} sequences, {requests} requests compared in {took:.0f} s: all as the chats show")
+        driven.append(machine(styles))
+        soak(name, driven[-1], -(-options.sequences * share // whole), options.seed)
+        print(f"{name}: {counted(*driven[-1].counts())}", flush=True)
+    total = counted(*(sum(counts) for counts in zip(*(f.counts() for f in driven), strict=True)))
+    print(f"{total} in {time.monotonic() - began:.0f} s: all as the chats show")
+
+
+def soak(name: str, front_end: type[FrontEndMachine], sequences: int, seed: int) -> None:
+    """Drive one set-up, a seed for every `AT_ONCE` sequences; says how to repeat a failure and raises it."""
+    while front_end.sequences < sequences:
+        try:
+            drive(front_end, min(AT_ONCE, sequences - front_end.sequences), seed_of(name, seed), shrink=False)
+        except BaseException:
+            print(f'again: python -m tests.truth.soak {AT_ONCE} --seed {seed} --only "{name}"', flush=True)
+            raise
+        seed += 1
 
 
 if __name__ == "__main__":

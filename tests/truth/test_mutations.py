@@ -12,7 +12,7 @@ from memory.align import Aligner, Alignment, Incoming, align
 from memory.path import Path, PathBuilder, encode
 from memory.transcript import TreeView
 from tests.truth.front_end import Style
-from tests.truth.machine import drive, machine
+from tests.truth.machine import drive, machine, seed_of
 
 ENOUGH = 100
 """Sequences within which a broken aligner has to be found out."""
@@ -104,5 +104,5 @@ class MixesChats(Broken):
 )
 def test_a_broken_aligner_is_caught(broken: type[Broken]) -> None:
     spoilt: Aligner = broken()
-    with pytest.raises(AssertionError):
-        drive(machine(st.just(Style()), spoilt), ENOUGH, shrink=False)
+    with pytest.raises(AssertionError, match="memory has"):
+        drive(machine(st.just(Style()), spoilt), ENOUGH, seed_of(broken.__name__), shrink=False)

@@ -1,6 +1,6 @@
 """Live memory is what a fresh reading of the visible chat would be, whatever the user does.
 
-Sequences of 30 actions; their number, for each way the front-end is set up, can be raised by TRUTH_SEQUENCES.
+Sequences of 30 actions, the same ones each time; TRUTH_SCALE multiplies their number.
 """
 
 from __future__ import annotations
@@ -11,10 +11,9 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.truth.front_end import Style
-from tests.truth.machine import MODES, PLAIN_STYLES, drive, machine, styles_of
+from tests.truth.machine import MODES, PLAIN_STYLES, counted, drive, machine, seed_of, styles_of
 
 SCALE = float(os.environ.get("TRUTH_SCALE", "1"))
-"""How many times the usual number of sequences."""
 
 SET_UPS = {
     "as delivered": (st.just(Style()), 200),
@@ -30,13 +29,14 @@ SET_UPS = {
     **{f"{mode}, alone": (st.just(Style(mode=mode)), 20) for mode in MODES},
     **{f"{mode}, with notes and names": (styles_of([mode]), 30) for mode in MODES},
 }
+"""How a front-end is set up, and how many sequences are driven with it."""
 
 
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize("name", SET_UPS)
-def test_memory_is_what_the_visible_chat_would_be(name, capsys):
+def test_memory_is_what_the_visible_chat_would_be(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     styles, sequences = SET_UPS[name]
     front_end = machine(styles)
-    drive(front_end, int(sequences * SCALE))
+    drive(front_end, int(sequences * SCALE), seed_of(name))
     with capsys.disabled():
-        print(f"\n{name}: {front_end.sequences} sequences, {front_end.requests} requests compared", end="")
+        print(f"\n{name}: {counted(*front_end.counts())}", end="")

@@ -50,7 +50,7 @@ from itertools import groupby, pairwise
 
 from memory.transcript import Message
 from tests.truth.front_end import GREETING, USER, Chat, Said, Shown, Style, request
-from tests.truth.memory_under_test import NAMES, Kept, Memory, embedding
+from tests.truth.memory_under_test import NAMES, Kept, Memory, as_delivered
 
 COMMON = ("go on", "yes", "Nods.", "I see. Tell me more.")
 WORDS = (
@@ -62,7 +62,10 @@ Line = tuple[str, str]
 
 
 class World:
-    """Chats of one user and the memory that sees their requests; `requests` counts what was compared."""
+    """Chats of one user and the memory that sees their requests.
+
+    `requests` counts those that memory was compared after, `replays` those whose path was replayed.
+    """
 
     def __init__(self, memory: Memory, seed: int, style: Style = Style(), window: int = 12) -> None:  # noqa: B008
         self.memory = memory
@@ -72,6 +75,7 @@ class World:
         self.chats: list[Chat] = []
         self.chat = Chat([])
         self.requests = 0
+        self.replays = 0
         self.agreed = True
         """No comparison failed so far."""
         self.log: list[str] = []
@@ -288,12 +292,27 @@ class World:
 
     def _remember(self, kept: Kept, shown: list[Shown]) -> None:
         tree = kept.session.key.tree_id
+        self._take_for_one(kept.session.session_id, shown)
         if self.chat.tree not in ("", tree):
             for said in self.chat.said:
                 said.gone = said.gone or said.hidden
         self.chat.tree, self.chat.shown = tree, shown
         self._kept, self._kept_shown = kept, shown
         self.ids.add(self.chat.chat_id)
+
+    def _take_for_one(self, session_id: str, shown: Sequence[Shown]) -> None:
+        """Note the branches that go on in this chat's session because they replace no more than an edit does."""
+        ours = {s.said.origin for s in shown}
+        for other in self.chats:
+            theirs = [s for s in other.shown if s.said.origin not in ours] if other is not self.chat else []
+            if theirs and other.session_id == session_id and other.shown[0].said.origin in ours:
+                common = {s.said.origin for s in other.shown}
+                replaced = sum(_role(s) == "user" for s in theirs)
+                coming = sum(_role(s) == "user" for s in shown if s.said.origin not in common)
+                if replaced <= coming <= replaced + 1:
+                    self.chat.one_with.append(other)
+                    other.one_with.append(self.chat)
+        self.chat.session_id = session_id
 
     def _in_doubt(self, expected: list[Shown], window: Sequence[Said]) -> Iterator[list[Shown]]:
         """What memory may hold where a request tells too little; nothing where it tells enough."""
@@ -313,12 +332,31 @@ class World:
                     yield self.chat.shown[:more] + rest
         for earlier in self.chat.earlier:
             yield self._head(window, earlier) + rest
+        for start in self._repetitions(window):
+            yield self.chat.shown[:start] + rest
+        for other in self.chat.one_with:
+            yield self._head_of(other, window) + rest
 
     def _head(self, window: Sequence[Said], shown: Sequence[Shown] | None = None) -> list[Shown]:
         """What was shown from before the window."""
         start = self.chat.said.index(window[0])
         shown = self.chat.shown if shown is None else shown
         return [s for s in shown if self.chat.said.index(s.said) < start]
+
+    def _head_of(self, other: Chat, window: Sequence[Said]) -> list[Shown]:
+        """What a chat that was taken for this one shows from before the window."""
+        before = {s.origin: s for s in self.chat.said[: self.chat.said.index(window[0])]}
+        return [Shown(before[s.said.origin], s.text) for s in other.shown if s.said.origin in before]
+
+    def _repetitions(self, window: Sequence[Said]) -> Iterator[int]:
+        """Later places of what was shown at which the window may begin as well: the chat repeats itself."""
+        rows = [(said.role, plain(said.text)) for said in window]
+        lines = _lines(self.chat.shown)
+        own = len(self._head(window))
+        told = _common(rows, lines[own:])
+        for start in range(own + 1, len(lines)):
+            if lines[start] == rows[0] and _common(rows, lines[start:]) >= told:
+                yield start
 
     def _edit_of_the_nearest(self, window: Sequence[Said]) -> list[Shown]:
         """What stands before the window, when its first rows replace the nearest messages of their roles."""
@@ -368,14 +406,13 @@ class World:
         return any(other.origin == said.origin for other in others)
 
     async def check(self) -> None:
-        """What the last request's session recalls, and that its tree holds nothing twice."""
+        """The tree of the last request's session holds nothing twice."""
         kept = self._kept
         for said in self.chat.said:
             for text in said.swipes:
                 self._origins[said.role, plain(text)].add(said.origin)
         for shown in self.chat.shown:
             self._origins[shown.said.role, plain(shown.text)].add(shown.said.origin)
-        await self._compare_recall(kept)
         tree = await self.memory.stored(kept.session.key)
         seen: defaultdict[Line, int] = defaultdict(int)
         for message in (m for m in tree if not m.unsettled and said_in(m)):
@@ -383,17 +420,23 @@ class World:
         for line, times in seen.items():
             assert times <= max(1, len(self._origins.get(line, ()))), (line, times)
 
-    async def _compare_recall(self, kept: Kept) -> None:
-        settled = {m.id: m for m in kept.path if not m.unsettled and said_in(m)}
-        if len(settled) < len(kept.path) or len(kept.path) != len(self.chat.shown):
-            return
-        texts = [plain(s.text) for s in self.chat.shown]
-        for query in ("lantern secret", texts[0], self.rng.choice(texts)):
-            asked = embedding(query)
-            wanted = sorted((-round(float(embedding(t) @ asked), 3), t) for t in texts)
-            hits = await self.memory.found(kept.session, query)
-            got = sorted((-round(cosine, 3), said_in(settled[ref])) for cosine, ref in hits)
-            assert [t for _, t in got] == [t for _, t in wanted] or _near(got, wanted)
+    async def check_fresh(self, fresh: Memory) -> None:
+        """The path that requests have shown, in one request to a memory that knows nothing else.
+
+        It holds the same messages in the same order, and the same list is retrieved for each query. Lists
+        are compared where both hold the same single messages: not while post-processing has merged some, or
+        glued text to one that is not settled.
+        """
+        lines = [(s.said.role, s.text) for s in self.chat.shown]
+        kept = await fresh.replay(lines)
+        held = [[(m.role, said) for m in k.path if (said := said_in(m))] for k in (self._kept, kept)]
+        assert held[0] == held[1] or (self.merging and merged(held[0]) == merged(held[1])), held
+        settled = len(self._kept.path) == len(kept.path) and not any(m.unsettled for m in self._kept.path)
+        if held[0] == held[1] and settled:
+            for query in ("lantern secret", held[0][0][1], self.rng.choice(held[0])[1]):
+                found = [await _found(self.memory, self._kept, query), await _found(fresh, kept, query)]
+                assert len(found[0]) == len(lines) and _near(*found), found
+        self.replays += 1
 
     async def replayed(self, fresh: Memory) -> None:
         """The last chat's path again, turn by turn, in a memory that knows nothing else."""
@@ -405,7 +448,7 @@ class World:
         for n in range(first, len(lines)):
             answered = n + 1 < len(lines) and lines[n + 1][0] == "assistant"
             if answered or n + 1 == len(lines):
-                messages = [{"role": role, "content": text} for role, text in lines[: n + 1]]
+                messages = as_delivered(lines[: n + 1])
                 replies = [lines[n + 1][1]] if answered else []
                 if answered or lines[n][0] == "user":
                     kept = await fresh.turn(messages, replies, chat_id="replay")
@@ -482,6 +525,19 @@ def merged(lines: Sequence[Line]) -> list[Line]:
     return [
         (role, " ".join(text for _, text in run)) for role, run in groupby(lines, key=lambda line: line[0])
     ]
+
+
+def _common(rows: Sequence[Line], lines: Sequence[Line]) -> int:
+    """Length of the longest common subsequence."""
+    lengths = [0] * (len(lines) + 1)
+    for row in rows:
+        before = 0
+        for n, line in enumerate(lines):
+            before, lengths[n + 1] = (
+                lengths[n + 1],
+                max(before + 1 if row == line else lengths[n + 1], lengths[n]),
+            )
+    return lengths[-1]
 
 
 async def _found(memory: Memory, kept: Kept, query: str) -> list[tuple[float, str]]:
