@@ -1,0 +1,51 @@
+"""An id that a branch inherits from its origin, or that every chat is sent with, names several lines."""
+
+from __future__ import annotations
+
+HI = ("a:Welcome.", "u:hi")
+LONG = (*HI, "a:r0", "u:one", "a:r1", "u:two", "a:r2", "u:three")
+
+
+async def test_a_branch_and_its_origin_with_one_id_go_on_side_by_side(front_end):
+    await front_end.send(*LONG, reply="a:r3", chat_id="chat")
+    branch = await front_end.send(*HI, "a:r0", "u:other", reply="a:b1", chat_id="chat")
+    assert await front_end.path(branch.session_id) == [*HI, "a:r0", "u:other", "a:b1"]
+    back = await front_end.send(*LONG, "a:r3", "u:four", reply="a:r4", chat_id="chat")
+    assert await front_end.path(back.session_id) == [*LONG, "a:r3", "u:four", "a:r4"]
+    on = await front_end.send(*HI, "a:r0", "u:other", "a:b1", "u:more", reply="a:b2", chat_id="chat")
+    assert await front_end.path(on.session_id) == [*HI, "a:r0", "u:other", "a:b1", "u:more", "a:b2"]
+
+
+async def test_what_was_deleted_in_the_origin_before_the_branch_stays_deleted_there(front_end):
+    """Its place has fallen out of the window when the origin goes on."""
+    await front_end.send(*LONG, reply="a:r3", chat_id="chat")
+    deleted = [*HI, "a:r0", *LONG[4:], "a:r3", "u:four"]
+    await front_end.send(*deleted, reply="a:r4", chat_id="chat")
+    await front_end.send(*HI, "u:other", reply="a:b1", chat_id="chat")
+    back = await front_end.send(*deleted[-4:], "a:r4", "u:five", reply="a:r5", chat_id="chat")
+    assert await front_end.path(back.session_id) == [*deleted, "a:r4", "u:five", "a:r5"]
+
+
+async def test_chats_that_have_nothing_but_an_id_in_common_keep_apart(front_end):
+    one = ["a:Welcome.", "u:my cat", "a:yes", "u:is Tom", "a:nice"]
+    other = ["a:Enter.", "u:my dog", "a:oh", "u:is Rex", "a:good"]
+    for shown in (3, 5):
+        for chat in (one, other):
+            sent = await front_end.send(*chat[: shown - 1], reply=chat[shown - 1], chat_id="chat")
+            assert await front_end.path(sent.session_id) == chat[:shown]
+
+
+async def test_messages_deleted_from_the_end_leave_the_session_its_id(front_end):
+    """The line that was left has no id and is left behind, as without ids."""
+    await front_end.send(*LONG, reply="a:r3", chat_id="chat")
+    await front_end.send(*HI, "a:r0", "u:other", reply="a:b1", chat_id="chat")
+    assert await front_end.path("chat") == [*HI, "a:r0", "u:other", "a:b1"]
+    page = await front_end.transcript.sessions("local")
+    assert sorted((s.chat_id, s.left_behind) for s in page.sessions) == [("", True), ("chat", False)]
+
+
+async def test_a_message_edited_or_swiped_leaves_no_line(front_end):
+    await front_end.send(*LONG, reply="a:r3", chat_id="chat")
+    await front_end.send(*LONG, reply="a:r4", chat_id="chat")
+    await front_end.send(*LONG[:-1], "u:three, rather", reply="a:r5", chat_id="chat")
+    assert (await front_end.transcript.sessions("local")).total == 1
