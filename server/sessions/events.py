@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from graph.errors import BadRequest
 from graph.resources import Resources
 from memory import sessions
-from memory.align import Alignment, Incoming, align, incoming
+from memory.align import Alignment, align
+from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.path import Path, Ranges, encode
 from memory.sessions import Assignment
-from memory.transcript import Committed, NewMessage, Session, TurnWrite
+from memory.transcript import Committed, NewMessage, Session, Settled, TreeView, TurnWrite
 from server.dependencies import OWNER
 from server.sessions.protocol import ChatEvent, EventTaken
 
@@ -23,12 +24,13 @@ NEWEST = 20
 class _Shown:
     """What the chat shows, beside what is stored."""
 
-    window: list[Incoming]
     base: Session
     """The session that goes on, or the one a branch leaves."""
     alignment: Alignment
     path: Ranges
     """Every row of the window and nothing else; a negative entry -i-1 is row i, not stored yet."""
+    settled: list[Settled]
+    """Messages that requests brought with text that may have been glued on: the chat shows them as they are."""
 
 
 async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
@@ -37,14 +39,14 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
     The chat is shown whole: what is missing is hidden or deleted, also at its beginning. A chat that was
     never answered has no session, and gets none by being looked at; a branch of a stored one does.
     """
-    window = incoming([dict(message) for message in event.messages], _names(event))
+    window = _window(event)
     request = await _request(resources, name, window, event.character)
     async with resources.sessions.turn(request) as assignment:
         shown = await _shown(resources, assignment, window)
         if shown is None:
             return EventTaken(type=event.type)
         known = assignment.session
-        if known is not None and shown.path == known.path.ranges and request.chat_id in ("", known.chat_id):
+        if known is not None and _is_stored(shown, known, request.chat_id):
             return EventTaken(
                 id=known.session_id, type=event.type, version=known.version, messages=len(known.path)
             )
@@ -68,9 +70,19 @@ async def known(resources: Resources, name: str) -> bool:
     return await resources.transcript.session(OWNER, name) is not None
 
 
-def _names(event: ChatEvent) -> list[str]:
+def _window(event: ChatEvent) -> list[Incoming]:
+    """The chat's messages one by one: here nothing is merged or glued on, as in a prompt it may be."""
     said = (str(message.get("name") or "") for message in event.messages)
-    return list(dict.fromkeys([event.character, event.user_name, *said]))
+    names = list(filter(None, dict.fromkeys([event.character, event.user_name, *said])))
+    return [
+        row_of(message["role"], str(message.get("name") or ""), text, names, index)
+        for index, message in enumerate(event.messages)
+        if message["role"] in ROLES and (text := text_of(message.get("content"))).strip()
+    ]
+
+
+def _is_stored(shown: _Shown, known: Session, chat_id: str) -> bool:
+    return shown.path == known.path.ranges and not shown.settled and chat_id in ("", known.chat_id)
 
 
 async def _request(
@@ -95,7 +107,17 @@ async def _shown(resources: Resources, assignment: Assignment, window: list[Inco
     tree = await resources.transcript.tree(assignment.key)
     alignment = align(window, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
-    return _Shown(window, base, alignment, path)
+    return _Shown(base, alignment, path, _settled(alignment, tree))
+
+
+def _settled(alignment: Alignment, tree: TreeView) -> list[Settled]:
+    known = {settled.id for settled in alignment.settled}
+    more = [
+        Settled(i, row.text, row.fingerprint)
+        for i, row in zip(alignment.rows, alignment.window, strict=True)
+        if i is not None and i not in known and tree.unsettled(i)
+    ]
+    return [*alignment.settled, *more]
 
 
 def _write(assignment: Assignment, shown: _Shown, request: sessions.Request, event: ChatEvent) -> TurnWrite:
@@ -106,12 +128,14 @@ def _write(assignment: Assignment, shown: _Shown, request: sessions.Request, eve
         session_id=assignment.session_id,
         turn_id=uuid.uuid4().hex,
         path=[[-numbers[-a - 1] - 1] * 2 if a < 0 else [a, b] for a, b in shown.path],
-        new=[_message(shown.window[row], shown.base) for row in rows],
+        new=[_message(shown.alignment.window[row], shown.base) for row in rows],
         replies=(),
         chat_id=request.chat_id,
         character=shown.base.character or event.character,
         user_name=event.user_name or shown.base.user_name,
         forked_from=assignment.forked_from,
+        settled=shown.settled,
+        glue=shown.alignment.glue,
     )
 
 

@@ -85,9 +85,11 @@ async def test_the_same_event_again_changes_nothing(live: Live, chat: list[Any])
 
 
 async def test_what_comes_back_is_the_message_it_was(live: Live, chat: list[Any]) -> None:
+    await idle(live)
     before = (await live.http.get(f"{AT}/messages")).json()
     for messages in (chat[:2], [*chat[:2], *chat[3:]], chat[1:], chat[:4], chat):
         await tell(live, "change", messages)
+    await idle(live)
     assert (await live.http.get(f"{AT}/messages")).json() == before
 
 
@@ -131,6 +133,23 @@ async def test_a_name_written_before_a_message_is_its_speaker_and_not_what_was_s
         ("Mira", " Only me: Mira."),
         ("Alex", "Alex: x"),
     ]
+
+
+async def test_what_post_processing_glued_to_a_message_is_no_part_of_what_the_chat_shows(live: Live) -> None:
+    card = {"role": "system", "content": "Write Mira's next reply in a fictional chat between Mira and Alex."}
+    asked = [GREETING, {"role": "user", "content": "I hear oars.\n\nStay with Mira's voice."}]
+    reply = await turn(live, [card, *asked])
+    chat = [GREETING, {"role": "user", "content": "I hear oars."}, reply]
+    assert (await tell(live, "reply", chat))["changed"]
+    assert await stored(live, quote(CHAT, safe="")) == shown(chat)
+    assert not (await tell(live, "reply", chat))["changed"]
+
+
+async def test_paragraphs_that_look_like_other_messages_are_one_message(live: Live, chat: list[Any]) -> None:
+    twice = f"Alex: {chat[1]['content']}\n\nMira: {chat[2]['content']}"
+    told = [*chat[:3], chat[3] | {"content": twice, "name": "Alex"}, chat[4]]
+    await tell(live, "edit", told, character="Mira", user_name="Alex")
+    assert len(await stored(live, quote(CHAT, safe=""))) == 5
 
 
 async def test_narrator_lines_and_empty_messages_are_nobodys_words(live: Live, chat: list[Any]) -> None:
