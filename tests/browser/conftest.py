@@ -1,14 +1,15 @@
-"""One SillyTavern, one browser and one server for all tests here; a fresh chat a test."""
+"""One browser for all tests here, a SillyTavern and a server for those with and those without our extension."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
+from server.cli.extension import install
 from tests.browser.front_end import FrontEnd
 from tests.browser.our_server import running_server
 from tests.browser.provider import running_provider
@@ -52,16 +53,43 @@ CARDS = [
 
 
 @pytest.fixture(scope="session")
-def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def plain_stage(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Stage]:
+    with running_stage(tmp_path_factory, browser, extended=False) as stage:
+        yield stage
+
+
+@pytest.fixture(scope="session")
+def extended_stage(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -> Iterator[Stage]:
+    with running_stage(tmp_path_factory, browser, extended=True) as stage:
+        yield stage
+
+
+@pytest.fixture
+def stage(plain_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """A new chat with Mira, without our extension."""
+    yield from fresh(plain_stage, request)
+
+
+@contextmanager
+def running_stage(folders: pytest.TempPathFactory, browser: Browser, *, extended: bool) -> Iterator[Stage]:
+    """A SillyTavern of its own, with or without our extension, a server of ours and a provider."""
     with ExitStack() as stack:
         provider = stack.enter_context(running_provider())
-        memory = stack.enter_context(running_server(tmp_path_factory.mktemp("server"), provider.url))
-        folder = tmp_path_factory.mktemp("sillytavern")
+        memory = stack.enter_context(running_server(folders.mktemp("server"), provider.url))
+        folder = folders.mktemp("sillytavern")
         url = stack.enter_context(running_sillytavern(folder, f"{memory.url}/v1"))
-        playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        stack.callback(browser.close)
+        if extended:
+            install(folder / "data" / "default-user")
         page = browser.new_page(viewport={"width": 1280, "height": 900})
+        stack.callback(page.close)
         page.set_default_timeout(PATIENCE)
         tavern = FrontEnd(page, url)
         for one in CARDS:
@@ -69,16 +97,15 @@ def running_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         yield Stage(tavern, memory, provider)
 
 
-@pytest.fixture
-def stage(running_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """A new chat with Mira."""
-    tavern, failed = running_stage.tavern, request.session.testsfailed
+def fresh(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """The stage with a new chat with Mira; afterwards a picture of what became of it."""
+    tavern, failed = stage.tavern, request.session.testsfailed
     tavern.set_streaming(True)
     tavern.set_post_processing("")
     tavern.type("")
     tavern.open_character("Mira")
     tavern.new_chat()
-    yield running_stage
+    yield stage
     tavern.picture(PICTURES / f"{request.node.name}.png")
     if request.session.testsfailed > failed:
         tavern.load()  # whatever stands open or is under way must not disturb the next test

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,10 @@ class FrontEnd:
     def chat(self) -> list[Line]:
         """Every message of the open chat, oldest first."""
         return [Line(**line) for line in self.page.evaluate(CHAT)]
+
+    def chat_id(self) -> str:
+        """SillyTavern's own id of the open chat: its file's name, or a group chat's id."""
+        return str(self.page.evaluate("SillyTavern.getContext().getCurrentChatId()"))
 
     def draft(self) -> str:
         """What stands in the input box."""
@@ -176,6 +182,12 @@ class FrontEnd:
         with self.rest.generated():
             self._option("option_impersonate")
 
+    def test_message(self) -> None:
+        """Have the connection tested."""
+        with self._drawer("#sys-settings-button", "#rm_api_block"):
+            with self.page.expect_response("**/api/backends/chat-completions/generate"):
+                self.page.locator("#test_api_button").click()
+
     def command(self, line: str) -> str:
         """Run a slash command; its result."""
         result = str(self.page.evaluate(COMMAND, line))
@@ -224,6 +236,35 @@ class FrontEnd:
         self.rest.hidden(index, False)
 
     # settings
+
+    def set_endpoint(self, url: str) -> None:
+        """Where requests go: the Custom Endpoint."""
+        self.page.evaluate("url => $('#custom_api_url_text').val(url).trigger('input')", url)
+
+    def include(self, yaml: str) -> None:
+        """Type Include Body Parameters, where users do."""
+        with self._drawer("#sys-settings-button", "#rm_api_block"):
+            self.page.locator("#customize_additional_parameters").click()
+            self.page.fill("#custom_include_body", yaml)
+            self._confirm()
+            self.page.locator("#custom_include_body").wait_for(state="detached")
+
+    @contextmanager
+    def extensions_panel(self, name: str) -> Iterator[Locator]:
+        """An extension's settings, unfolded."""
+        with self._drawer("#extensions-settings-button", "#rm_extensions_block"):
+            panel = self.page.locator("#extensions_settings2 .inline-drawer").filter(has_text=name)
+            panel.locator(".inline-drawer-toggle").click()
+            yield panel
+            panel.locator(".inline-drawer-toggle").click()
+
+    @contextmanager
+    def _drawer(self, button: str, drawer: str) -> Iterator[None]:
+        """One of the drawers at the top, open."""
+        if self.page.locator(f"{drawer}.closedDrawer").count():
+            self.page.locator(f"{button} .drawer-toggle").click()
+        yield
+        self.page.locator(f"{button} .drawer-toggle").click()
 
     def set_post_processing(self, mode: str) -> None:
         """Prompt post-processing: merge, semi, strict or single (or with `_tools`); empty for none."""

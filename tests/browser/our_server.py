@@ -8,8 +8,10 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -40,9 +42,19 @@ class Memory:
         """The id of the session that was used last."""
         return str(self._get("", limit=1)[0]["id"])
 
-    def messages(self, session_id: str) -> list[Remembered]:
-        """A session's messages, oldest first, texts stripped."""
-        found = self._get(f"/{session_id}/messages", limit=1000)
+    def session(self, name: str) -> dict[str, Any]:  # Any: JSON
+        """A session as the API shows it, by its id or its chat's."""
+        answer = httpx.get(f"{self.url}/v1/sessions/{quote(name, safe='')}", trust_env=False, timeout=20)
+        return dict(answer.raise_for_status().json())
+
+    def messages(self, name: str) -> list[Remembered]:
+        """A session's messages, oldest first, texts stripped, by its id or its chat's; none of an unknown one."""
+        try:
+            found = self._get(f"/{quote(name, safe='')}/messages", limit=1000)
+        except httpx.HTTPStatusError as error:
+            if error.response.status_code != HTTPStatus.NOT_FOUND:
+                raise
+            return []
         return [Remembered(one["role"], one["speaker"], one["content"].strip()) for one in found]
 
     def _get(self, path: str, **query: int) -> list[dict[str, Any]]:  # Any: JSON objects

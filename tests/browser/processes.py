@@ -41,3 +41,11 @@ def await_start(
             raise RuntimeError(f"{process.args!r} did not start:\n{log.read_text(errors='replace')[-4000:]}")
         time.sleep(0.05)
     return found
+
+
+def eventually(look: Callable[[], T], wanted: T, seconds: float = 20) -> T:
+    """What `look` finds once that is `wanted`, or at last."""
+    deadline = time.monotonic() + seconds
+    while (found := look()) != wanted and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found

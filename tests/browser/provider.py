@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from tests.fakes.openai_server import FakeOpenAI
-from tests.fakes.wire import Fail, Hang, Say, says
+from tests.fakes.wire import Fail, Hang, Request, Say, says
 
 PATIENCE = 20.0
 
@@ -37,7 +37,11 @@ class Provider:
 
     def prompts(self) -> list[list[dict[str, Any]]]:  # Any: chat messages
         """The messages of every call, oldest call first."""
-        return [call.body["messages"] for call in list(self._fake.calls)]
+        return [call.body["messages"] for call in self.calls()]
+
+    def calls(self) -> list[Request]:
+        """Every call as it came, oldest first."""
+        return list(self._fake.calls)
 
     def await_call(self, number: int) -> None:
         """Await the call with this number, counted from 1."""

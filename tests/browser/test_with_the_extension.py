@@ -1,237 +1,203 @@
-"""With our extension in SillyTavern nothing is guessed, and memory is right before the next request."""
+"""With our extension memory is SillyTavern's chat after each action, before the next request."""
 
 from __future__ import annotations
 
-import json
-import re
-import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from typing import Any
-from urllib.parse import quote
 
-import httpx
 import pytest
-from playwright.sync_api import Request, sync_playwright
 
-from server.cli.extension import install
-from tests.browser.conftest import CARDS, CHROMIUM, FLAGS, PATIENCE, PICTURES, Stage, card
-from tests.browser.front_end import FrontEnd
-from tests.browser.our_server import running_server
-from tests.browser.provider import running_provider
-from tests.browser.sillytavern import running_sillytavern
+from tests.browser.conftest import fresh
+from tests.browser.processes import eventually
+from tests.browser.stage import Stage
 
-pytestmark = pytest.mark.browser
-WITHOUT = """\
-metadata:
-  chat_id: |-
-    {{if !.memory_id}}{{setvar::memory_id::{{isodate}} {{isotime}} {{roll::1d999999}}}}{{/if}}{{.memory_id}}
-  gen_type: |-
-    {{lastGenerationType}}
-  character: |-
-    {{char}}
-  user_name: |-
-    {{user}}
-  group: |-
-    {{group}}
-"""
-"""What the README says for SillyTavern without the extension."""
-RUTH = "Ruth O'Neil #1"
-AXE = 'Al "The Axe": #1'
-YAML = "top_k: 40 # theirs\nmetadata:\n  note: mine\n"
-
-
-@pytest.fixture(scope="session")
-def extended_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    with ExitStack() as stack:
-        provider = stack.enter_context(running_provider())
-        memory = stack.enter_context(running_server(tmp_path_factory.mktemp("server"), provider.url))
-        folder = tmp_path_factory.mktemp("sillytavern")
-        url = stack.enter_context(running_sillytavern(folder, f"{memory.url}/v1"))
-        install(folder / "data" / "default-user")
-        playwright = stack.enter_context(sync_playwright())
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        stack.callback(browser.close)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(PATIENCE)
-        tavern = FrontEnd(page, url)
-        for one in CARDS:
-            tavern.import_card(one)
-        yield Stage(tavern, memory, provider)
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # the first test starts everything
+MODES = ["merge", "semi", "strict", "single"]
 
 
 @pytest.fixture
 def stage(extended_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """A new chat with Mira."""
-    tavern, failed = extended_stage.tavern, request.session.testsfailed
-    tavern.type("")
-    tavern.open_character("Mira")
-    tavern.new_chat()
-    yield extended_stage
-    tavern.picture(PICTURES / f"{request.node.name}.png")
-    if request.session.testsfailed > failed:
-        tavern.load()
+    """A new chat with Mira, with our extension."""
+    yield from fresh(extended_stage, request)
 
 
-def chat_id(stage: Stage) -> str:
-    return str(stage.tavern.page.evaluate("SillyTavern.getContext().getCurrentChatId()"))
+def check(stage: Stage) -> None:
+    """Memory becomes what the chat shows, speakers included, without another request."""
+    shown = stage.spoken()
+    assert eventually(stage.of_this_chat, shown) == shown
 
 
-def held(stage: Stage, name: str) -> list[tuple[str, str]]:
-    """Role and text of what our server holds of a chat; nothing where it has no session.
-
-    In a group the name stands before the text where a request brought it so.
-    """
-    try:
-        found = stage.memory.messages(quote(name, safe=""))
-    except httpx.HTTPStatusError:
-        return []
-    return [(one.role, one.text.removeprefix(f"{one.speaker}: ")) for one in found]
+def test_what_is_sent_and_answered_is_remembered(stage: Stage) -> None:
+    stage.tavern.send("Good evening.")
+    check(stage)
+    stage.tavern.set_streaming(False)
+    stage.tavern.send("It rains.")
+    check(stage)
+    assert len(stage.of_this_chat()) == 5
 
 
-def newest(stage: Stage) -> dict[str, Any]:  # Any: JSON
-    """The session used last."""
-    answer = httpx.get(f"{stage.memory.url}/v1/sessions/{stage.memory.newest()}", trust_env=False)
-    return dict(answer.raise_for_status().json())
+def test_the_reply_on_show_is_remembered(stage: Stage) -> None:
+    stage.tavern.send("Who built this tower?")
+    for act in (
+        stage.tavern.swipe_right,
+        stage.tavern.swipe_left,
+        stage.tavern.swipe_right,
+        stage.tavern.swipe_right,
+        stage.tavern.regenerate,
+    ):
+        act()
+        check(stage)
 
 
-def settles(stage: Stage) -> None:
-    """Memory becomes what the chat shows, without a request."""
-    until = time.monotonic() + 10
-    while True:
-        remembered = held(stage, chat_id(stage))
-        if remembered == stage.shown() or time.monotonic() > until:
-            assert remembered == stage.shown()
-            return
-        time.sleep(0.05)
+def test_edited_messages_are_remembered_as_edited(stage: Stage) -> None:
+    stage.tavern.send("My name is Alexandra.")
+    for index, text in enumerate(["Who is there?", "My name is Alexis.", "*She hesitates.* Fog. Only fog."]):
+        stage.tavern.edit(index, text)
+        check(stage)
+        assert stage.of_this_chat()[index].text == text
 
 
-def test_after_each_action_memory_is_the_chat(stage: Stage) -> None:
-    tavern = stage.tavern
-    for text in ("Good evening.", "It rains."):
-        tavern.send(text)
-        settles(stage)
-    tavern.swipe_right()
-    settles(stage)
-    tavern.swipe_left()
-    settles(stage)
-    tavern.regenerate()
-    settles(stage)
-    tavern.edit(1, "Good morning.")
-    settles(stage)
-    tavern.edit(2, "Morning. You are early.")
-    settles(stage)
-    tavern.hide(1)
-    settles(stage)
-    tavern.unhide(1)
-    settles(stage)
-    tavern.continue_reply()
-    settles(stage)
-    calls = len(stage.memory.versions())
-    tavern.impersonate()
-    settles(stage)
-    assert len(stage.memory.versions()) == calls
-    tavern.type("")
-    tavern.command("/hide 0-2")
-    settles(stage)
-    tavern.command("/unhide 0-2")
-    settles(stage)
-    tavern.delete_one(2)
-    settles(stage)
-    tavern.delete_last()
-    settles(stage)
-    tavern.send("Are you there?")
-    settles(stage)
+def test_deleted_messages_are_forgotten(stage: Stage) -> None:
+    for text in ("I found a key.", "It fits no door.", "Maybe a chest."):
+        stage.tavern.send(text)
+    stage.tavern.delete_last()
+    check(stage)
+    stage.tavern.delete_one(2)
+    check(stage)
+    stage.tavern.delete_one(0)
+    check(stage)
+    stage.tavern.delete_from(2)
+    check(stage)
+    assert [one.text for one in stage.of_this_chat()] == ["I found a key.", "It fits no door."]
 
 
-def test_a_branch_is_remembered_when_it_is_opened(stage: Stage) -> None:
-    tavern = stage.tavern
-    for text in ("Good evening.", "It rains."):
-        tavern.send(text)
-    origin, whole = chat_id(stage), stage.shown()
-    tavern.branch(2)
-    settles(stage)
-    assert chat_id(stage) != origin
-    tavern.send("Another road.")
-    settles(stage)
-    assert held(stage, origin) == whole
+def test_a_continued_reply_takes_the_place_of_the_shorter_one(stage: Stage) -> None:
+    stage.tavern.send("Read me a page of the logbook.")
+    stage.provider.will_say("and in the night", " the light went out.")
+    stage.tavern.continue_reply()
+    check(stage)
+    assert stage.of_this_chat()[-1].text.endswith("the light went out.")
+    assert len(stage.of_this_chat()) == 3
+
+
+def test_an_impersonation_is_remembered_once_it_is_sent(stage: Stage) -> None:
+    stage.tavern.send("You look tired.")
+    check(stage)
+    stage.provider.will_say("I could watch the lamp.")
+    with stage.told():
+        stage.tavern.impersonate()
+    check(stage)
+    assert len(stage.of_this_chat()) == 3
+    stage.tavern.send(stage.tavern.draft())
+    check(stage)
+    assert stage.of_this_chat()[3].text == "I could watch the lamp."
+
+
+def test_hidden_messages_are_absent_until_they_are_shown_again(stage: Stage) -> None:
+    stage.tavern.send("I am afraid of the sea.")
+    for act in (stage.tavern.hide, stage.tavern.unhide):
+        act(1)
+        check(stage)
+    for command in ("/hide 0-2", "/unhide 1-2", "/unhide 0"):
+        stage.tavern.command(command)
+        check(stage)
+
+
+def test_a_branch_is_remembered_when_it_is_opened_and_its_origin_stays(stage: Stage) -> None:
+    stage.tavern.send("Two paths lead to the village.")
+    stage.tavern.send("I take the one by the shore.")
+    check(stage)
+    origin, whole = stage.tavern.chat_id(), stage.of_this_chat()
+    stage.tavern.branch(2)
+    assert stage.tavern.chat_id() != origin
+    check(stage)
+    stage.tavern.send("I take the one over the hill.")
+    check(stage)
+    assert stage.memory.messages(origin) == whole
+    stage.tavern.back_to_main_chat()
+    assert stage.tavern.chat_id() == origin
+    check(stage)
+    stage.tavern.send("The shore is full of seals.")
+    check(stage)
+
+
+def test_two_chats_with_the_same_beginning_never_mix(stage: Stage) -> None:
+    stage.tavern.send("Hello again, Mira.")
+    check(stage)
+    first, before = stage.tavern.chat_id(), stage.of_this_chat()
+    stage.tavern.new_chat()
+    stage.tavern.send("Hello again, Mira.")
+    check(stage)
+    assert stage.memory.messages(first) == before
+
+
+def test_what_the_stop_button_left_is_remembered(stage: Stage) -> None:
+    stage.tavern.send("Do you know a long story?")
+    stage.provider.will_hang_after("Once,", " when the lamp", " still burned oil,")
+    stage.tavern.begin("Then begin.")
+    stage.tavern.stop_after("oil,")
+    check(stage)
+    assert stage.of_this_chat()[-1].text == "Once, when the lamp still burned oil,"
+    stage.tavern.send("Go on tomorrow.")
+    check(stage)
+
+
+@pytest.mark.parametrize("streaming", [True, False])
+def test_a_reply_stopped_before_its_first_word_is_not_remembered(stage: Stage, streaming: bool) -> None:
+    stage.tavern.set_streaming(streaming)
+    stage.tavern.send("Can you hear me?")
+    calls = len(stage.provider.calls())
+    stage.provider.will_hang_after()
+    stage.tavern.begin("Say nothing.")
+    stage.provider.await_call(calls + 1)
+    stage.tavern.stop()
+    check(stage)
+    stage.tavern.send("Thank you.")
+    check(stage)
+
+
+def test_a_refused_message_is_remembered_though_nothing_answered_it(stage: Stage) -> None:
+    stage.tavern.send("The cellar is locked.")
+    stage.provider.will_refuse("The provider is out of credit.")
+    stage.tavern.send("What is down there?")
+    assert "The provider is out of credit." in stage.tavern.complaint()
+    check(stage)
+    stage.tavern.regenerate()
+    check(stage)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_chat_under_post_processing_is_remembered_message_by_message(stage: Stage, mode: str) -> None:
+    stage.tavern.send("The fog is thick.")
+    stage.tavern.set_post_processing(mode)
+    for text in ("I count the waves.", "Every seventh is higher."):
+        stage.tavern.send(text)
+        check(stage)
+    for act in (
+        stage.tavern.swipe_right,
+        stage.tavern.continue_reply,
+        lambda: stage.tavern.edit(3, "I count the gulls."),
+        lambda: stage.tavern.delete_one(4),
+        stage.tavern.regenerate,
+        lambda: stage.tavern.hide(1),
+        lambda: stage.tavern.send("Every ninth is white."),
+    ):
+        act()
+        check(stage)
 
 
 def test_a_group_is_remembered_with_its_speakers(stage: Stage) -> None:
-    tavern = stage.tavern
-    tavern.new_group("Harbour", "Mira", "Bram")
-    tavern.send("Good evening, both.")
-    settles(stage)
-    tavern.edit(len(tavern.chat()) - 1, "Hm.")
-    settles(stage)
-    remembered = stage.memory.messages(quote(chat_id(stage), safe=""))
-    assert {one.speaker for one in remembered if one.role == "assistant"} == {"Mira", "Bram"}
-
-
-def test_requests_carry_the_tag_and_what_the_user_wrote(stage: Stage) -> None:
-    tavern = stage.tavern
-    include = "yaml => { SillyTavern.getContext().chatCompletionSettings.custom_include_body = yaml; }"
-    sent: list[dict[str, Any]] = []
-
-    def seen(request: Request) -> None:
-        if request.url.endswith("/api/backends/chat-completions/generate"):
-            sent.append(request.post_data_json)
-
-    tavern.page.on("request", seen)
-    tavern.page.evaluate(include, YAML)
-    tavern.send("Good evening.")
-    tavern.swipe_right()
-    tavern.continue_reply()
-    tavern.impersonate()
-    tavern.type("")
-    tavern.command("/gen Describe the weather.")
-    tavern.command("/genraw Describe the weather.")
-    tavern.page.evaluate("$('#test_api_button').trigger('click')")
-    tavern.rest.until("$('#toast-container .toast-success').length > 0")
-    tavern.page.evaluate(include, "")
-    tavern.page.remove_listener("request", seen)
-    assert all(json.loads(body["custom_include_body"])["top_k"] == 40 for body in sent)
-    tags = [json.loads(body["custom_include_body"])["metadata"] for body in sent]
-    kinds = ["normal", "swipe", "continue", "impersonate", "quiet", "raw", "test"]
-    assert [tag["kind"] for tag in tags] == kinds
-    assert {(tag["chat_id"], tag["character"], tag["note"]) for tag in tags} == {
-        (chat_id(stage), "Mira", "mine")
-    }
-
-
-def test_background_prompts_write_nothing(stage: Stage) -> None:
-    tavern = stage.tavern
-    tavern.send("Good evening.")
-    settles(stage)
-    before = stage.memory.versions()
-    tavern.command("/gen Describe the weather.")
-    tavern.command("/genraw Describe the weather.")
-    time.sleep(1.5)
-    assert stage.memory.versions() == before
-
-
-def test_the_yaml_way_tells_chat_and_character_without_the_extension(stage: Stage) -> None:
-    tavern = stage.tavern
-    configure = """([yaml, on]) => {
-        const context = SillyTavern.getContext();
-        context.chatCompletionSettings.custom_include_body = yaml;
-        context.extensionSettings.emotional_rag = { tag: on, report: on };
-    }"""
-    tavern.page.evaluate(configure, [WITHOUT, False])
-    tavern.import_card(card(RUTH, f"{RUTH} sails alone.", "*She waves.* Hello."))
-    tavern.open_character(RUTH)
-    tavern.command(f"/persona-set mode=temp {AXE}")
-    tavern.send("Good evening.")
-    first = newest(stage)
-    tavern.swipe_right()
-    tavern.send("Where to?")
-    again = newest(stage)
-    tavern.new_chat()
-    tavern.send("Good evening.")
-    other = newest(stage)
-    tavern.command("/persona-set mode=temp Alex")
-    tavern.page.evaluate(configure, ["", True])
-    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d \d+", first["chat_id"])
-    assert (first["character"], first["user_name"]) == (RUTH, AXE)
-    assert again["id"] == first["id"] and again["messages"] == 5
-    assert other["chat_id"] and other["chat_id"] != first["chat_id"]
+    stage.tavern.new_group("Harbour", "Mira", "Bram")
+    stage.tavern.send("Good evening, both.")
+    check(stage)
+    assert {one.speaker for one in stage.of_this_chat()[-2:]} == {"Mira", "Bram"}
+    for act in (
+        stage.tavern.swipe_right,
+        lambda: stage.tavern.edit(3, "Hm."),
+        stage.tavern.swipe_left,
+        stage.tavern.delete_last,
+        lambda: stage.tavern.send("The nets are torn."),
+        stage.tavern.regenerate,
+        lambda: stage.tavern.hide(1),
+    ):
+        act()
+        check(stage)

@@ -1,0 +1,89 @@
+"""Without the extension: what the README says to type tells chat, character and kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pytest
+
+from server.sillytavern import interpret
+from tests.browser.conftest import card
+from tests.browser.sillytavern import ROOT
+from tests.browser.stage import Stage
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # the first test starts everything
+RUTH = "Ruth O'Neil #1"
+AXE = 'Al "The Axe": #1'
+
+
+def readme() -> str:
+    """The one YAML text of the README."""
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+    return str(text)
+
+
+@pytest.fixture
+def typed(stage: Stage) -> Iterator[Stage]:
+    """The README's text stands in Include Body Parameters."""
+    stage.tavern.include(readme())
+    yield stage
+    stage.tavern.include("")
+
+
+def test_chat_character_and_user_are_told_whatever_their_names_hold(typed: Stage) -> None:
+    tavern, memory = typed.tavern, typed.memory
+    tavern.import_card(card(RUTH, f"{RUTH} sails alone.", "*She waves.* Hello."))
+    tavern.open_character(RUTH)
+    tavern.command(f"/persona-set mode=temp {AXE}")
+    tavern.send("Good evening.")
+    first = memory.session(memory.newest())
+    tavern.swipe_right()
+    tavern.send("Where to?")
+    again = memory.session(memory.newest())
+    tavern.new_chat()
+    tavern.send("Good evening.")
+    other = memory.session(memory.newest())
+    tavern.command("/persona-set mode=temp Alex")
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d \d+", first["chat_id"])
+    assert (first["character"], first["user_name"]) == (RUTH, AXE)
+    assert again["id"] == first["id"] and again["messages"] == 5
+    assert other["chat_id"] and other["chat_id"] != first["chat_id"]
+
+
+def test_a_branch_inherits_the_id_and_is_recognised_as_a_branch(typed: Stage) -> None:
+    tavern, memory = typed.tavern, typed.memory
+    tavern.send("Two paths lead to the village, says the sign.")
+    tavern.send("I take the one by the shore.")
+    origin, trunk, variable = memory.newest(), typed.remembered(), tavern.command("/getvar memory_id")
+    tavern.branch(2)
+    tavern.send("I take the one over the hill.")
+    branch = memory.session(memory.newest())
+    assert variable and tavern.command("/getvar memory_id") == variable
+    assert branch["id"] != origin and branch["forked_from"] == origin
+    assert typed.remembered() == typed.shown()
+    assert [(one.role, one.text) for one in memory.messages(origin)] == trunk
+    tavern.back_to_main_chat()
+    tavern.send("The shore is full of seals.")
+    assert memory.newest() == origin
+    assert typed.remembered() == typed.shown()
+
+
+def test_each_request_says_its_kind(stage: Stage) -> None:
+    tavern = stage.tavern
+    with stage.recorded(readme()) as bodies:
+        tavern.send("Good evening.")
+        tavern.swipe_right()
+        tavern.regenerate()
+        tavern.continue_reply()
+        tavern.impersonate()
+        tavern.command("/gen Describe the weather.")
+        tavern.command("/genraw Describe the weather.")
+    told = ["normal", "swipe", "regenerate", "continue", "impersonate", "quiet"]
+    assert [body["metadata"]["gen_type"] for body in bodies[:-1]] == told
+    assert len({body["metadata"]["chat_id"] for body in bodies}) == 1
+    read = [interpret(body, {}) for body in bodies]
+    kinds = ["normal", "normal", "normal", "continue", "impersonate", "quiet", "raw"]
+    assert [one.kind for one in read] == kinds
+    assert all(one.tagged for one in read[:-1])
+    assert {(one.character, one.user_name) for one in read} == {("Mira", "Alex")}
