@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from memory.align import Alignment
 from memory.incoming import Incoming
+from memory.reading import may_be
 from memory.transcript import Session, TreeView
 
 LINES_A_TREE = 4
@@ -29,17 +30,29 @@ class Candidate(NamedTuple):
 
     def rank(self) -> tuple[float, ...]:
         """A line that just goes on first (another chat may have gone on with the same words), then most in
-        common, most of it on the session's own path, lines that are no fork, lines without an id, less left
-        behind, used last."""
+        common, lines that are no fork, most on the session's own path, lines without an id, less left behind,
+        used last."""
         a, s = self.alignment, self.session
         own = sum(i in s.path for i in a.rows)
-        return (self.is_plain(), a.matched, own, not self.is_fork, not s.chat_id, -len(a.left), s.updated_at)
+        common = a.matched + len(self.glued())
+        return (self.is_plain(), common, not self.is_fork, own, not s.chat_id, -len(a.left), s.updated_at)
+
+    def glued(self) -> list[Incoming]:
+        """Rows that the session's path has too, but for text glued to them here or there."""
+        a, path = self.alignment, self.session.path
+        off_path = [row for row, i in zip(a.window, a.rows, strict=True) if i not in path]
+        return [row for row in off_path if any(i in path for i in self._may_be(row))]
+
+    def _may_be(self, row: Incoming) -> Iterator[int]:
+        yield from self.tree.within(row.fingerprint)
+        for fingerprint in may_be(row) if row.glued else ():
+            yield from self.tree.ids_of(fingerprint)
 
     def tells(self) -> bool:
         """Whether the window belongs to this session, or to one that shares its tree."""
         stored = sum(i is not None for i in self.alignment.rows)
         shares = not self.is_fork or stored >= SHARED_BY_A_FORK
-        return shares and _identifies(self.alignment, self.tree)
+        return shares and _identifies(self.alignment, self.tree, self.glued())
 
     def is_plain(self) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
@@ -47,15 +60,16 @@ class Candidate(NamedTuple):
         return goes_on and self.alignment.matched >= len(self.alignment.window) - 1
 
 
-def _identifies(alignment: Alignment, tree: TreeView) -> bool:
-    """Whether a window without an id belongs to the session it was aligned with.
+def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming]) -> bool:
+    """Whether a window without an id belongs to the session it was aligned with; `glued` rows it has as well.
 
     A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
     the session's beginning, chance matches must not lend a stranger's: it has to end where the session does,
     or to have several messages in common that are not said all the time.
     """
     window = alignment.window
-    if not alignment.matched_users:
+    matched_users = alignment.matched_users + sum(row.role == "user" for row in glued)
+    if not alignment.matched or not matched_users:
         return False
     if len(window) == 1:
         return alignment.change == "retry"
@@ -64,9 +78,10 @@ def _identifies(alignment: Alignment, tree: TreeView) -> bool:
     known = [n for n, i in enumerate(alignment.rows) if i is not None]
     users = sum(row.role == "user" for row in window[: known[-1]])
     goes_on = alignment.apart_from_holes in ("append", "retry")
-    if alignment.matched_users * 2 < users - 1:
+    if matched_users * 2 < users - 1:
         return False
-    return goes_on or sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known) >= TELLING
+    telling = sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known)
+    return goes_on or telling + len(glued) >= TELLING
 
 
 def likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:

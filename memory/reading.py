@@ -37,7 +37,7 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     if any(row.glued for row in window):
         reading.tails = glue_of([part for row in window if row.glued for part in _said_parts(row)[1:]])
     for n, row in enumerate(window):
-        reading.after = _may_be(window[n + 1]) if n + 1 < len(window) else set()
+        reading.after = may_be(window[n + 1]) if n + 1 < len(window) else set()
         reading.rows += _read_row(row, path, tree, reading, newest=n == len(window) - 1)
     return reading
 
@@ -107,7 +107,7 @@ def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
     return beside or (at + 1 < len(path) and tree.fingerprint(path[at + 1]) in reading.after)
 
 
-def _may_be(row: Incoming) -> set[int]:
+def may_be(row: Incoming) -> set[int]:
     """The row's fingerprint, and those it has without what may be glued to it."""
     shorter = readings(row.role, _said_parts(row)) if row.glued else ()
     return {row.fingerprint, *(fingerprint for fingerprint, _ in shorter)}
@@ -158,12 +158,14 @@ def _without_glue(row: Incoming, path: Path, tree: TreeView, reading: Reading) -
 def _ends_another(i: int, part: str, row: Incoming, path: Path, tree: TreeView, reading: Reading) -> bool:
     """Whether an unsettled message ends with a paragraph, and the window shows it without: glue moves.
 
-    Not one of the path's last two: it may be this row before an edit.
+    Not one of the path's last two: it may be this row before an edit. Nor where the path has another message
+    that says the same: the window may show that one.
     """
     *said, end = tree.paragraphs(i)
     if end != part or i in path.slice(len(path) - 2) or said[0] == _said_parts(row)[0]:
         return False
-    return fingerprint(row.role, joined(said)) in reading.shown
+    without = fingerprint(row.role, joined(said))
+    return without in reading.shown and not any(other in path for other in tree.ids_of(without))
 
 
 def _with_more(

@@ -60,6 +60,8 @@ class Chat:
     shown: list[Shown] = field(default_factory=list)
     earlier: list[list[Shown]] = field(default_factory=list)
     """What had been shown before memory began the chat anew, each time."""
+    left: list[list[Shown]] = field(default_factory=list)
+    """What had been shown before memory took the chat for another line, as of a branch, each time."""
     tree: str = ""
     """The tree that memory keeps the chat in."""
     session_id: str = ""
@@ -77,10 +79,11 @@ class Chat:
         copies = {id(said): replace(said, swipes=list(said.swipes)) for said in kept}
         shown = [Shown(copies[id(s.said)], s.text) for s in self.shown if id(s.said) in copies]
         said = [copies[id(said)] for said in kept]
-        earlier = [
-            [Shown(copies[id(s.said)], s.text) for s in e if id(s.said) in copies] for e in self.earlier
-        ]
-        return Chat(list(self.characters), chat_id, said, shown, earlier, self.tree)
+        earlier, left = (
+            [[Shown(copies[id(s.said)], s.text) for s in line if id(s.said) in copies] for line in lines]
+            for lines in (self.earlier, self.left)
+        )
+        return Chat(list(self.characters), chat_id, said, shown, earlier, left, self.tree)
 
     def show(self, window: Sequence[Said], moved: Sequence[Said] = ()) -> list[Shown]:
         """What memory knows of the chat once a request showed this window.

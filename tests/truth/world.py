@@ -37,6 +37,16 @@ What DESIGN leaves open is settled here as follows.
   message of a longer chat cannot be told from it, and does not do so here.
 - A front-end moves messages into a system message in requests that change nothing else: one moved beside an
   edited one of its role is taken for the edited one.
+- Where a chat repeats itself, a window may begin at either of two equal places: of two neighbours that both
+  say "yes" the user deleted one, or the older fell out of the window. Both requests are the same, so is
+  what memory may make of them; the window has to go on from either place equally well.
+- A branch whose first request replaces no more of its origin's end than an edit of the last messages does
+  cannot be told from that edit: until then nothing else differs, and one session goes on. What either
+  of the two shows deleted, hidden or changed is then so in the session; the other finds it so where its
+  window does not show the place.
+- A fork without an id may be a branch or the same chat after a deletion. Where the chat is later shown with
+  a reply swiped back that the line left behind ended with, its window goes on from both lines; it may be
+  taken for the one with which it has at least as much in common.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 """
 
@@ -312,6 +322,8 @@ class World:
                 if replaced <= coming <= replaced + 1:
                     self.chat.one_with.append(other)
                     other.one_with.append(self.chat)
+        if self.chat.session_id not in ("", session_id):
+            self.chat.left.append(self.chat.shown)
         self.chat.session_id = session_id
 
     def _in_doubt(self, expected: list[Shown], window: Sequence[Said]) -> Iterator[list[Shown]]:
@@ -332,6 +344,10 @@ class World:
                     yield self.chat.shown[:more] + rest
         for earlier in self.chat.earlier:
             yield self._head(window, earlier) + rest
+        for left in self.chat.left:
+            rows = [(said.role, plain(said.text)) for said in window]
+            if _common(rows, _lines(left)) >= _common(rows, _lines(self.chat.shown)):
+                yield self._head(window, left) + rest
         for start in self._repetitions(window):
             yield self.chat.shown[:start] + rest
         for other in self.chat.one_with:
