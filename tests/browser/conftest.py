@@ -19,7 +19,7 @@ from tests.browser.stage import Stage
 CHROMIUM = "/usr/bin/chromium"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1"]
 PICTURES = ROOT / "build" / "browser"
-PATIENCE = 30_000
+PATIENCE = 60_000
 """Milliseconds that a condition on the page may take to come true."""
 
 

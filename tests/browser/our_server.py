@@ -47,6 +47,11 @@ class Memory:
         answer = httpx.get(f"{self.url}/v1/sessions/{quote(name, safe='')}", trust_env=False, timeout=20)
         return dict(answer.raise_for_status().json())
 
+    def lines(self, tree_id: str) -> list[list[Remembered]]:
+        """The messages of every session that grew from one beginning."""
+        sessions = self._get("", limit=1000)
+        return [self.messages(one["id"]) for one in sessions if one["tree_id"] == tree_id]
+
     def messages(self, name: str) -> list[Remembered]:
         """A session's messages, oldest first, texts stripped, by its id or its chat's; none of an unknown one."""
         try:

@@ -32,7 +32,7 @@ def running(
 
 
 def await_start(
-    process: subprocess.Popen[bytes], log: Path, look: Callable[[], T | None], seconds: float = 120
+    process: subprocess.Popen[bytes], log: Path, look: Callable[[], T | None], seconds: float = 300
 ) -> T:
     """What `look` finds once it finds something; raises with the log's end when the process ends first."""
     deadline = time.monotonic() + seconds
@@ -43,7 +43,7 @@ def await_start(
     return found
 
 
-def eventually(look: Callable[[], T], wanted: T, seconds: float = 20) -> T:
+def eventually(look: Callable[[], T], wanted: T, seconds: float = 60) -> T:
     """What `look` finds once that is `wanted`, or at last."""
     deadline = time.monotonic() + seconds
     while (found := look()) != wanted and time.monotonic() < deadline:

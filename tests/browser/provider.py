@@ -12,7 +12,7 @@ from typing import Any
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Fail, Hang, Request, Say, says
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 class Provider:

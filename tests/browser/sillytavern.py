@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import socket
 from collections.abc import Iterator
@@ -40,7 +41,9 @@ def running_sillytavern(folder: Path, endpoint: str) -> Iterator[str]:
     command = ["node", str(PACKAGE / "server.js"), "--configPath", str(folder / "config.yaml")]
     command += ["--dataRoot", str(folder / "data"), "--port", str(port)]
     url = f"http://127.0.0.1:{port}/"
-    with running(command, folder=folder, log=log) as process:
+    # its compiled libraries are kept for one revision of the repository that it believes to be in: for ours
+    env = os.environ | {"GIT_CEILING_DIRECTORIES": str(PACKAGE.parent)}
+    with running(command, folder=folder, log=log, env=env) as process:
         await_start(process, log, lambda: _answers(url))
         yield url
 

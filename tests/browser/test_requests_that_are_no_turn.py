@@ -6,7 +6,7 @@ import pytest
 
 from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # the first test starts everything
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # the first test starts everything
 
 
 def test_impersonation_writes_into_the_input_box_and_into_no_session(stage: Stage) -> None:

@@ -12,7 +12,7 @@ from tests.browser.conftest import card
 from tests.browser.sillytavern import ROOT
 from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # the first test starts everything
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # the first test starts everything
 RUTH = "Ruth O'Neil #1"
 AXE = 'Al "The Axe": #1'
 
@@ -55,18 +55,19 @@ def test_a_branch_inherits_the_id_and_is_recognised_as_a_branch(typed: Stage) ->
     tavern, memory = typed.tavern, typed.memory
     tavern.send("Two paths lead to the village, says the sign.")
     tavern.send("I take the one by the shore.")
-    origin, trunk, variable = memory.newest(), typed.remembered(), tavern.command("/getvar memory_id")
+    tavern.send("It is wet.")
+    tree, variable = memory.session(memory.newest())["tree_id"], tavern.command("/getvar memory_id")
+    trunk = typed.spoken()
     tavern.branch(2)
     tavern.send("I take the one over the hill.")
-    branch = memory.session(memory.newest())
+    branch = typed.spoken()
     assert variable and tavern.command("/getvar memory_id") == variable
-    assert branch["id"] != origin and branch["forked_from"] == origin
-    assert typed.remembered() == typed.shown()
-    assert [(one.role, one.text) for one in memory.messages(origin)] == trunk
+    assert memory.messages(memory.newest()) == branch
+    assert trunk in memory.lines(tree)
     tavern.back_to_main_chat()
     tavern.send("The shore is full of seals.")
-    assert memory.newest() == origin
-    assert typed.remembered() == typed.shown()
+    assert memory.messages(memory.newest()) == typed.spoken() and len(typed.spoken()) == 9
+    assert sorted(map(len, memory.lines(tree))) == [5, 9] and branch in memory.lines(tree)
 
 
 def test_each_request_says_its_kind(stage: Stage) -> None:

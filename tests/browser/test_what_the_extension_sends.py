@@ -9,7 +9,7 @@ import pytest
 from tests.browser.conftest import PICTURES, fresh
 from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # the first test starts everything
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # the first test starts everything
 YAML = "top_k: 40 # theirs\nmetadata:\n  note: mine\n"
 
 

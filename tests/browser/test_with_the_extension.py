@@ -10,7 +10,7 @@ from tests.browser.conftest import fresh
 from tests.browser.processes import eventually
 from tests.browser.stage import Stage
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(400)]  # the first test starts everything
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # the first test starts everything
 MODES = ["merge", "semi", "strict", "single"]
 
 
