@@ -30,12 +30,14 @@ class Candidate(NamedTuple):
 
     def rank(self) -> tuple[float, ...]:
         """A line that just goes on first (another chat may have gone on with the same words), then most in
-        common, lines that are no fork, most on the session's own path, lines without an id, less left behind,
-        used last."""
+        common, lines that are no fork, lines without an id, less left behind, used last."""
         a, s = self.alignment, self.session
-        own = sum(i in s.path for i in a.rows)
-        common = a.matched + len(self.glued())
-        return (self.is_plain(), common, not self.is_fork, own, not s.chat_id, -len(a.left), s.updated_at)
+        forks = (not self.is_fork, a.matched, not s.chat_id)
+        return (self.is_plain(), self.common(), *forks, -len(a.left), s.updated_at)
+
+    def common(self) -> int:
+        """Rows that stand on the session's own path, and those that do but for glued text."""
+        return sum(i in self.session.path for i in self.alignment.rows) + len(self.glued())
 
     def glued(self) -> list[Incoming]:
         """Rows that the session's path has too, but for text glued to them here or there."""

@@ -47,12 +47,12 @@ def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | No
             place += 1
     while place > after + 1 and _stands_after(path[place - 1], message_id, tree):
         place -= 1
-    while place < end and _stands_before(path[place], message_id, tree):
+    while place < end and stands_before(path[place], message_id, tree):
         place += 1
     return place
 
 
-def _stands_before(earlier: int, message_id: int, tree: TreeView) -> bool:
+def stands_before(earlier: int, message_id: int, tree: TreeView) -> bool:
     """Whether a message beside another's place was said before it: it is older, and no other wording of it."""
     alike = tree.role(earlier) == tree.role(message_id) and tree.parent(earlier) == tree.parent(message_id)
     return earlier < message_id and not alike

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Container
 
-from memory.path import PathBuilder
+from memory.path import Path, PathBuilder
+from memory.places import stands_before
 from memory.transcript import TreeView
 
 LONGEST_ABSENCE = 64
@@ -31,7 +32,8 @@ def stored_again(
 
 
 def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], message_id: int) -> bool:
-    """Whether its nearest ancestor on the path is followed by no more messages than have left in between."""
+    """Whether its nearest ancestor on the path is followed by no more messages than have left in between,
+    besides older ones that were hidden when it was said."""
     left = 0
     ancestor = tree.parent(message_id)
     while ancestor is not None and ancestor not in laid and ancestor not in later:
@@ -39,4 +41,9 @@ def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], mess
         if left > LONGEST_ABSENCE:
             return False
         ancestor = tree.parent(ancestor)
-    return left > 0 and laid.laid_after(ancestor, left) is not None
+    after = laid.laid_after(ancestor, LONGEST_ABSENCE)
+    if not after:
+        return after is not None and left > 0
+    path = Path(laid.ranges)
+    following = path.slice(len(path) - after)
+    return sum(i < 0 or not stands_before(i, message_id, tree) for i in following) <= left

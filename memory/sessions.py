@@ -164,8 +164,8 @@ class Sessions:
             found = self._candidate(line, tree, request)
             if not found.is_fork and (best is None or found.rank() > best.rank()):
                 best = found
-        more = TELLING_ROWS if here.alignment.matched and not here.is_fork else 0
-        if best is None or best.alignment.matched < here.alignment.matched + more:
+        more = TELLING_ROWS if here.common() and not here.is_fork else 0
+        if best is None or not best.common() or best.common() < here.common() + more:
             return on
         return await self._on(best.session, request)
 
