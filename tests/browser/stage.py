@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from tests.browser.front_end import FrontEnd
 from tests.browser.our_server import Memory, Remembered
 from tests.browser.provider import Provider
+from tests.browser.relay import Recording, running_relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,16 +45,11 @@ class Stage:
             yield
 
     @contextmanager
-    def recorded(self, yaml: str) -> Iterator[list[dict[str, Any]]]:  # Any: JSON
-        """The bodies of the requests made within the block, with `yaml` as Include Body Parameters.
-
-        They go straight to the provider, past our server.
-        """
-        bodies: list[dict[str, Any]] = []
-        before = len(self.provider.calls())
-        self.tavern.include(yaml)
-        self.tavern.set_endpoint(self.provider.url)
-        yield bodies
-        self.tavern.set_endpoint(f"{self.memory.url}/v1")
-        self.tavern.include("")
-        bodies += [call.body for call in self.provider.calls()[before:]]
+    def recorded(self, yaml: str) -> Iterator[Recording]:
+        """The requests made within the block, with `yaml` as Include Body Parameters."""
+        with running_relay(self.memory.url) as recording:
+            self.tavern.include(yaml)
+            self.tavern.set_endpoint(recording.url)
+            yield recording
+            self.tavern.set_endpoint(f"{self.memory.url}/v1")
+            self.tavern.include("")

@@ -21,7 +21,7 @@ def stage(extended_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Sta
 
 def test_requests_carry_the_tag_and_what_the_user_wrote(stage: Stage) -> None:
     tavern = stage.tavern
-    with stage.recorded(YAML) as bodies:
+    with stage.recorded(YAML) as asked:
         tavern.send("Good evening.")
         tavern.swipe_right()
         tavern.regenerate()
@@ -31,20 +31,21 @@ def test_requests_carry_the_tag_and_what_the_user_wrote(stage: Stage) -> None:
         tavern.command("/genraw Describe the weather.")
         tavern.test_message()
     kinds = ["normal", "swipe", "regenerate", "continue", "impersonate", "quiet", "raw", "test"]
-    assert [body["metadata"]["kind"] for body in bodies] == kinds
-    assert [body["top_k"] for body in bodies] == [40] * len(kinds)
-    told = {tuple(body["metadata"][key] for key in ("chat_id", "character", "note")) for body in bodies}
-    assert told == {(tavern.chat_id(), "Mira", "mine")}
+    assert asked.tags("kind") == kinds
+    assert asked.kinds == [kind if kind not in ("swipe", "regenerate") else "normal" for kind in kinds]
+    assert [body["top_k"] for body in asked.bodies] == [40] * len(kinds)
+    told = {*asked.tags("chat_id"), *asked.tags("character"), *asked.tags("note")}
+    assert told == {tavern.chat_id(), "Mira", "mine"}
+    assert stage.of_this_chat() == stage.spoken()
 
 
 def test_a_group_request_names_the_speaker_and_the_members(stage: Stage) -> None:
     stage.tavern.new_group("Pier", "Mira", "Bram")
-    with stage.recorded("") as bodies:
+    with stage.recorded("") as asked:
         stage.tavern.send("Good evening, both.")
-    tags = [body["metadata"] for body in bodies]
-    assert sorted(tag["character"] for tag in tags) == ["Bram", "Mira"]
-    assert {tag["chat_id"] for tag in tags} == {stage.tavern.chat_id()}
-    assert all(set(tag["group_members"]) == {"Mira", "Bram"} for tag in tags)
+    assert sorted(asked.tags("character")) == ["Bram", "Mira"]
+    assert asked.tags("chat_id") == [stage.tavern.chat_id()] * 2
+    assert [sorted(members) for members in asked.tags("group_members")] == [["Bram", "Mira"]] * 2
 
 
 def test_background_prompts_write_nothing(stage: Stage) -> None:
@@ -64,9 +65,9 @@ def test_its_panel_says_what_is_remembered_and_its_switches_work(stage: Stage) -
     with tavern.extensions_panel("Emotional RAG") as panel:
         panel.get_by_text("3 messages remembered").wait_for()
         panel.get_by_label(label).uncheck()
-    with stage.recorded("") as bodies:
+    with stage.recorded("") as asked:
         tavern.send("It rains.")
     with tavern.extensions_panel("Emotional RAG") as panel:
         panel.get_by_label(label).check()
         tavern.picture(PICTURES / "panel.png")
-    assert "metadata" not in bodies[0]
+    assert "metadata" not in asked.bodies[0]
