@@ -71,18 +71,20 @@ def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming])
     """
     window = alignment.window
     matched_users = alignment.matched_users + sum(row.role == "user" for row in glued)
-    if not alignment.matched or not matched_users:
+    if not alignment.matched:
         return False
     if len(window) == 1:
-        return alignment.change == "retry"
+        return bool(matched_users) and alignment.change == "retry"
     if not alignment.head:
-        return True
+        return bool(matched_users)
     known = [n for n, i in enumerate(alignment.rows) if i is not None]
     users = sum(row.role == "user" for row in window[: known[-1]])
-    goes_on = alignment.apart_from_holes in ("append", "retry")
-    if matched_users * 2 < users - 1:
+    known_users = sum(window[n].role == "user" for n in known)
+    known_users = max(known_users, matched_users)
+    if not known_users or known_users * 2 < users - 1:
         return False
     telling = sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known)
+    goes_on = matched_users > 0 and alignment.apart_from_holes in ("append", "retry")
     return goes_on or telling + len(glued) >= TELLING
 
 

@@ -54,8 +54,9 @@ def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | No
 
 def stands_before(earlier: int, message_id: int, tree: TreeView) -> bool:
     """Whether a message beside another's place was said before it: it is older, and no other wording of it."""
-    alike = tree.role(earlier) == tree.role(message_id) and tree.parent(earlier) == tree.parent(message_id)
-    return earlier < message_id and not alike
+    if earlier > message_id:
+        return False
+    return tree.role(earlier) != tree.role(message_id) or tree.parent(earlier) != tree.parent(message_id)
 
 
 def _stands_after(later: int, message_id: int, tree: TreeView) -> bool:
