@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
 from memory.path import Path, PathBuilder, Ranges, encode
-from memory.places import place_before
+from memory.places import merged_before, place_before
 from memory.reading import Reading, read
 from memory.reuse import stored_again
 from memory.transcript import Settled, TreeView
@@ -180,8 +180,9 @@ class _Gaps:
 def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches) -> _Gaps:
     """Pair the unmatched rows before and between the matches with the path's messages there, by role."""
     first = found[0]
-    head = first.position
-    for row in reversed(range(first.row)):
+    merged = merged_before(window, first.row, first.position - 1, path, tree)
+    head = first.position - bool(merged)
+    for row in reversed(range(first.row - merged)):
         head = place_before(window[row], head, path, tree)
     gaps = _Gaps(head, path.slice(head, first.position), [], first.row > 0)
     for before, after in pairwise(found):

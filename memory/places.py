@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from memory.incoming import Incoming
+from collections.abc import Sequence
+
+from memory.glue import joined
+from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.transcript import TreeView
 
@@ -27,6 +30,19 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
         return max(places)
     nearest = range(end - 1, max(-1, end - 1 - FARTHEST_EDIT), -1)
     return next((n for n in nearest if tree.role(path[n]) == row.role), end)
+
+
+def merged_before(window: Sequence[Incoming], end: int, at: int, path: Path, tree: TreeView) -> int:
+    """How many rows that end before row `end` are the one message at a place of the path, merged there."""
+    said: list[str] = []
+    for row in reversed(window[:end]):
+        if at < 0 or row.role != tree.role(path[at]):
+            break
+        text = row.text.lstrip()
+        said.insert(0, text.removeprefix(f"{row.speaker}:").strip() if row.speaker else text.strip())
+        if len(said) > 1 and fingerprint(row.role, joined(said)) == tree.fingerprint(path[at]):
+            return len(said)
+    return 0
 
 
 def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | None:
