@@ -49,6 +49,7 @@ class SessionLine:
     user_name: str = ""
     forked_from: str = ""
     left_behind: bool = False
+    is_group: bool = False
     history_from: int | None = None
     last_turn_id: str = ""
     last_new: Sequence[int] = ()
@@ -75,6 +76,7 @@ class BulkWrite:
     cards: Sequence[Card] = ()
     """Oldest first."""
     summaries: Sequence[BulkSummary] = ()
+    glue: Sequence[int] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,3 +95,5 @@ class TreeOutline:
     sessions: list[SessionLine] = field(default_factory=list)
     cards: list[Card] = field(default_factory=list)
     summaries: list[BulkSummary] = field(default_factory=list)
+    glue: list[int] = field(default_factory=list)
+    """Fingerprints of paragraphs that post-processing glues to messages."""

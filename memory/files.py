@@ -8,10 +8,11 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from hashlib import blake2b
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 from graph.errors import DataFolderBusy, DataFolderError, NewerSchema
@@ -42,10 +43,16 @@ def tree_path(root: Path, key: TreeKey) -> Path:
     return root / safe_name(key.owner) / f"{safe_name(key.tree_id)}.sqlite"
 
 
-def open_database(path: Path, schema: Sequence[str], version: int) -> sqlite3.Connection:
+def open_database(
+    path: Path,
+    schema: Sequence[str],
+    version: int,
+    migrations: Mapping[int, Sequence[str]] = MappingProxyType({}),
+) -> sqlite3.Connection:
     """Open or make a database whose every commit is durable; the caller serialises its use.
 
-    `schema` are statements that may be run again (CREATE ... IF NOT EXISTS). Raises NewerSchema when the file
+    `schema` are statements that may be run again (CREATE ... IF NOT EXISTS); `migrations` those that lead from
+    an older version to the next, by the older one. Raises NewerSchema when the file
     was written by a newer version, DataFolderError when it cannot be opened or is no database.
     """
     try:
@@ -56,7 +63,7 @@ def open_database(path: Path, schema: Sequence[str], version: int) -> sqlite3.Co
     except (OSError, sqlite3.Error) as error:
         raise DataFolderError(f"{path} cannot be opened: {error}") from error
     try:
-        _prepare(connection, path, schema, version)
+        _prepare(connection, path, schema, version, migrations)
     except sqlite3.Error as error:
         connection.close()
         raise DataFolderError(f"{path} cannot be opened: {error}") from error
@@ -66,7 +73,13 @@ def open_database(path: Path, schema: Sequence[str], version: int) -> sqlite3.Co
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, schema: Sequence[str], version: int) -> None:
+def _prepare(
+    connection: sqlite3.Connection,
+    path: Path,
+    schema: Sequence[str],
+    version: int,
+    migrations: Mapping[int, Sequence[str]],
+) -> None:
     found = connection.execute("PRAGMA user_version").fetchone()[0]
     if found > version:
         raise NewerSchema(
@@ -77,7 +90,8 @@ def _prepare(connection: sqlite3.Connection, path: Path, schema: Sequence[str], 
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     with transaction(connection):
-        for statement in schema:
+        older = range(found, version) if found else ()
+        for statement in (*(s for v in older for s in migrations.get(v, ())), *schema):
             connection.execute(statement)
         connection.execute(f"PRAGMA user_version={version}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TREE_VERSION = 1
+TREE_VERSION = 2
 TREE_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # `session` is the number of the session that stored the message; `twin` tells equal siblings apart that
@@ -19,7 +19,8 @@ TREE_SCHEMA = (
         number INTEGER PRIMARY KEY AUTOINCREMENT, session_id TEXT NOT NULL UNIQUE, chat_id TEXT NOT NULL,
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, forked_from TEXT NOT NULL,
         left_behind INTEGER NOT NULL, path TEXT NOT NULL, history_from INTEGER, last_turn_id TEXT NOT NULL,
-        last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL)""",
+        last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
+        is_group INTEGER NOT NULL DEFAULT 0)""",
     # Paragraphs that post-processing glued to messages: known ones are cut off before anything is stored.
     "CREATE TABLE IF NOT EXISTS glue(fingerprint INTEGER PRIMARY KEY)",
     """CREATE TABLE IF NOT EXISTS cards(
@@ -39,6 +40,13 @@ TREE_SCHEMA = (
     "CREATE INDEX IF NOT EXISTS outbox_order ON outbox(rank, id)",
     "CREATE INDEX IF NOT EXISTS outbox_ref ON outbox(ref)",
 )
+TREE_MIGRATIONS = {
+    1: (
+        "ALTER TABLE sessions ADD COLUMN is_group INTEGER NOT NULL DEFAULT 0",
+        """UPDATE sessions SET is_group = 1 < (SELECT count(DISTINCT speaker) FROM messages
+            WHERE role = 'assistant' AND speaker <> '')""",
+    )
+}
 
 CATALOG_VERSION = 1
 CATALOG_SCHEMA = (

@@ -244,6 +244,7 @@ def _line_of(left: Session) -> SessionLine:
         updated_at=left.updated_at,
         character=left.character,
         user_name=left.user_name,
+        is_group=left.is_group,
         left_behind=True,
         history_from=left.history_from,
     )

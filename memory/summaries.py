@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from graph.errors import ProviderUnavailable
+from memory.glue import certain_text
 from memory.path import Path
 from memory.transcript import Job, Message, Transcript, TreeKey
 from models.chat import ChatModel
@@ -62,8 +63,7 @@ def stands(path: Path, ids: Sequence[int]) -> bool:
 
 def said(message: Message) -> str:
     """A message with its speaker before it, once."""
-    speaker = message.speaker or message.role
-    return message.text if message.text.startswith(f"{speaker}:") else f"{speaker}: {message.text}"
+    return _attributed(message, certain_text(message))
 
 
 def extract(messages: Sequence[Message], words: int) -> str:
@@ -74,7 +74,7 @@ def extract(messages: Sequence[Message], words: int) -> str:
     sentences = [
         (message, number, sentence.strip())
         for message in messages
-        for number, sentence in enumerate(SENTENCE.split(message.text))
+        for number, sentence in enumerate(SENTENCE.split(certain_text(message)))
         if sentence.strip()
     ]
     order = sorted(range(len(sentences)), key=lambda i: -_weight(*sentences[i]))

@@ -74,6 +74,8 @@ class Session:
     forked_from: str
     left_behind: bool
     """A fork without id left this line behind (it can be taken up again)."""
+    is_group: bool
+    """Several characters take part, whether they have spoken or not."""
     created_at: float
     updated_at: float
     path: Path
@@ -144,6 +146,7 @@ class TurnWrite:
     chat_id: str = ""
     character: str = ""
     user_name: str = ""
+    is_group: bool = False
     forked_from: str = ""
     """On the first write of a fork: the session left behind (it is marked so unless `chat_id` is set)."""
     card: Card | None = None

@@ -99,6 +99,7 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
         version=line.version or (old.version + 1 if old else 1),
         forked_from=old.forked_from if old else line.forked_from,
         left_behind=line.left_behind,
+        is_group=line.is_group or (old is not None and old.is_group),
         created_at=old.created_at if old else line.created_at,
         updated_at=max(line.updated_at, old.updated_at) if old else line.updated_at,
         path=path,
@@ -137,6 +138,7 @@ def write_bulk(
         if not _has_card(connection, card):
             tree_cards.put(connection, card, now)
     _add_summaries(connection, write.summaries, laid)
+    connection.executemany("INSERT OR IGNORE INTO glue VALUES (?)", [(mark,) for mark in write.glue])
     return lines
 
 
@@ -181,6 +183,7 @@ def outline(connection: sqlite3.Connection, lines: Iterable[Line]) -> TreeOutlin
         [session_line(line) for line in lines],
         [Card(*row) for row in cards],
         [BulkSummary(s.over, s.text, s.source, s.created_at) for s in summaries],
+        [mark for (mark,) in connection.execute("SELECT fingerprint FROM glue ORDER BY fingerprint")],
     )
 
 
@@ -198,6 +201,7 @@ def session_line(line: Line) -> SessionLine:
         user_name=s.user_name,
         forked_from=s.forked_from,
         left_behind=s.left_behind,
+        is_group=s.is_group,
         history_from=s.history_from,
         last_turn_id=line.last_turn_id,
         last_new=line.last_new,

@@ -17,7 +17,7 @@ from memory import tree_bulk, tree_cards, tree_outbox, tree_summaries
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 from memory.files import open_database, transaction
 from memory.path import Path, Ranges
-from memory.schema import TREE_SCHEMA, TREE_VERSION
+from memory.schema import TREE_MIGRATIONS, TREE_SCHEMA, TREE_VERSION
 from memory.transcript import Card, CardChunk, Job, Message, Session, Summary, TreeKey, TurnWrite
 from memory.tree_removal import remove_session
 from memory.tree_shape import TreeShape, load_shape
@@ -29,7 +29,7 @@ _MESSAGE = (
 )
 _SESSION = (
     "session_id, chat_id, character, user_name, version, forked_from, created_at, updated_at, history_from, "
-    "left_behind, path, number, last_turn_id, last_turn"
+    "left_behind, is_group, path, number, last_turn_id, last_turn"
 )
 
 
@@ -54,7 +54,7 @@ class TreeFile:
         """None: not loaded yet."""
         self.lines: dict[str, Line] = {}
         self._summaries: list[Summary] | None = None
-        self._connection = open_database(path, TREE_SCHEMA, TREE_VERSION)
+        self._connection = open_database(path, TREE_SCHEMA, TREE_VERSION, TREE_MIGRATIONS)
         self._read_meta()
 
     def _read_meta(self) -> None:
@@ -118,13 +118,14 @@ class TreeFile:
             old = self.lines.get(given.session_id)
             session = tree_bulk.next_line(self.key, given, laid, old.session if old else None)
             sessions += [] if session is None else [(given, session)]
-        if not sessions and not laid.added and not write.cards and not write.summaries:
+        if not sessions and not laid.added and not (write.cards or write.summaries or write.glue):
             return BulkDone(laid.ids, 0), None
         numbers = {line.session.session_id: line.number for line in self.lines.values()}
         with self._change():
             lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, time.time())
         for placed in laid.added:
             shape.add(placed.id, placed.parent, placed.message.role, placed.message.fingerprint)
+        shape.add_glue(write.glue)
         self.lines |= {line.session.session_id: line for line in lines}
         self._summaries = None
         changed = [line.session for line in lines]
@@ -237,7 +238,7 @@ def _lines(connection: sqlite3.Connection, key: TreeKey) -> Iterator[Line]:
         columns = dict(zip(_names(_SESSION), row, strict=True))
         last = json.loads(columns.pop("last_turn"))
         number, turn_id = columns.pop("number"), columns.pop("last_turn_id")
-        columns["left_behind"] = bool(columns["left_behind"])
+        columns |= {name: bool(columns[name]) for name in ("left_behind", "is_group")}
         columns["path"] = Path(json.loads(columns["path"]))
         yield Line(Session(key=key, **columns), number, turn_id, last["new"], last["replies"])
 

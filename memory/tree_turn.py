@@ -103,6 +103,7 @@ def next_session(write: TurnWrite, turn: LaidTurn, old: Session | None, now: flo
             version=1,
             forked_from=write.forked_from,
             left_behind=False,
+            is_group=write.is_group,
             created_at=now,
             updated_at=now,
             path=path,
@@ -115,6 +116,7 @@ def next_session(write: TurnWrite, turn: LaidTurn, old: Session | None, now: flo
         user_name=write.user_name or old.user_name,
         version=old.version + 1,
         left_behind=False,
+        is_group=old.is_group or write.is_group,
         updated_at=now,
         path=path,
         history_from=old.history_from if write.history_from is None else start,
@@ -172,11 +174,11 @@ def save_session(
     last_turn = {"new": list(new_ids), "replies": list(reply_ids)}
     row = connection.execute(
         """INSERT INTO sessions(session_id, chat_id, character, user_name, version, forked_from, left_behind,
-            path, history_from, last_turn_id, last_turn, created_at, updated_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            is_group, path, history_from, last_turn_id, last_turn, created_at, updated_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT(session_id) DO UPDATE SET chat_id = excluded.chat_id, character = excluded.character,
             user_name = excluded.user_name, version = excluded.version, left_behind = excluded.left_behind,
-            path = excluded.path, history_from = excluded.history_from,
+            is_group = excluded.is_group, path = excluded.path, history_from = excluded.history_from,
             last_turn_id = excluded.last_turn_id, last_turn = excluded.last_turn,
             updated_at = excluded.updated_at
         RETURNING number""",
@@ -188,6 +190,7 @@ def save_session(
             session.version,
             session.forked_from,
             session.left_behind,
+            session.is_group,
             json.dumps(session.path.ranges, separators=(",", ":")),
             session.history_from,
             turn_id,

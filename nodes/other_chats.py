@@ -7,14 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from graph.state import TurnState
 from memory.path import Path
 from memory.transcript import Message, Session, Transcript, TreeKey, TreeView
 from memory.vectors import Hit, Vector, VectorIndex
 
 MOST_CHATS = 20
 """Other chats that are searched, the most recently used ones."""
-NEWEST = 20
-"""Messages of a chat whose speakers tell whether it is a group's."""
 
 
 class Chats(Protocol):
@@ -68,20 +67,16 @@ class OtherChats:
         recent = await self.chats.recent_of_character(here.key.owner, character, MOST_CHATS + 1)
         others = [name for name, _ in recent if name != here.session_id][:MOST_CHATS]
         found = [await self.transcript.session(here.key.owner, name) for name in others]
-        return [session for session in found if session is not None]
+        return [session for session in found if session is not None and not session.is_group]
 
     async def _in(self, session: Session, here: Here, query: Vector, k: int) -> list[Found]:
         hits = await self.vectors.search(session.key, "message", query, session.path, k)
         if session.key == here.key:
             hits = [hit for hit in hits if hit.ref not in here.path]
-        if not hits or await self._is_groups(session):
+        if not hits:
             return []
         messages = await self.transcript.messages(session.key, [hit.ref for hit in hits])
         return [Found(session, hit, message) for hit, message in zip(hits, messages, strict=True)]
-
-    async def _is_groups(self, session: Session) -> bool:
-        newest = session.path.slice(len(session.path) - NEWEST)
-        return is_groups(await self.transcript.messages(session.key, newest))
 
 
 def unheard(found: Sequence[Found], here: Here, tree: TreeView) -> list[Found]:
@@ -96,6 +91,7 @@ def unheard(found: Sequence[Found], here: Here, tree: TreeView) -> list[Found]:
     return new
 
 
-def is_groups(messages: Sequence[Message]) -> bool:
-    """Whether more than one character speaks."""
-    return len({m.speaker for m in messages if m.role == "assistant" and m.speaker}) > 1
+def is_group(state: TurnState) -> bool:
+    """Whether the request names more characters than the one that answers, under either of its names."""
+    character: str = state.card.get("name") or state.character
+    return bool(set(state.names) - {state.user_name, state.character, character})

@@ -21,7 +21,7 @@ from memory.transcript import Message, Transcript, TreeKey
 from memory.vectors import Hit, Vector, VectorIndex
 from models.embedding import Embedder
 from nodes.history import Ruler, Said, history_from
-from nodes.other_chats import Here, OtherChats
+from nodes.other_chats import Here, OtherChats, is_group
 
 EMOTION_BOOST = 0.3
 MOST_UNEMBEDDED = 1000
@@ -51,7 +51,8 @@ class Retrieve:
         found = await self._messages(key, query, recallable, state, context.candidates)
         if state.card and not state.card.get("rows"):
             found += await self._card(key, query, context.candidates)
-        if context.memory == "character" and (character := alone_with(state)):
+        character: str = state.card.get("name") or state.character
+        if context.memory == "character" and character and not is_group(state):
             found += await self._elsewhere(key, query, character, state, context.candidates)
         found.sort(key=lambda c: c["score"], reverse=True)
         return {"history_from": start, "candidates": found[: context.candidates]}
@@ -104,13 +105,6 @@ class Retrieve:
 def last_text(state: TurnState) -> str:
     """The text of the window's last row, for requests without a user message."""
     return text_of(state.messages[state.window[-1]["index"]].get("content")) if state.window else ""
-
-
-def alone_with(state: TurnState) -> str:
-    """The one character of the chat, under the name that sessions have; none in a group."""
-    character: str = state.card.get("name") or state.character
-    others = set(state.names) - {state.user_name, state.character, character}
-    return "" if others else character
 
 
 def scored(hit: Hit, message: Message, emotion: str) -> dict[str, Any]:

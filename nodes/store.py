@@ -14,6 +14,7 @@ from memory.path import Path
 from memory.transcript import Card, Committed, NewMessage, Settled, Transcript, TreeKey, TurnWrite
 from memory.working import WorkingMemory
 from nodes.history import newest_index
+from nodes.other_chats import is_group
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
         chat_id=state.chat_id,
         character=state.card.get("name") or state.character,
         user_name=state.user_name,
+        is_group=is_group(state),
         forked_from=state.forked_from,
         card=card_of(state),
         history_from=state.history_from,

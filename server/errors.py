@@ -78,6 +78,8 @@ def refusal(status: int, message: str, code: str) -> JSONResponse:
 def as_bad_request(error: ValidationError | RequestValidationError) -> errors.BadRequest:
     """The first thing wrong with a request, its field as `messages[2].role`."""
     problem = error.errors()[0]
+    if problem["loc"] == ("body",) or problem["type"] == "json_invalid":
+        return errors.BadRequest("The body must be a JSON object, sent as Content-Type: application/json.")
     param = _param(problem["loc"])
     message = str(problem["msg"]).removeprefix("Value error, ").split(" or instance of ")[0]
     return errors.BadRequest(f"{param}: {message}" if param else message, param=param or None)

@@ -20,7 +20,9 @@ NOT_SAMPLING = frozenset({"messages", "model", "stream", "stream_options", "meta
 FINISH_REASONS = frozenset({"stop", "length", "tool_calls", "content_filter"})
 
 
-class _Message(BaseModel):
+class RequestMessage(BaseModel):
+    """A message of a request, in OpenAI's shape; what else it holds goes through untouched."""
+
     model_config = ConfigDict(extra="allow")
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: Any = None  # checked below, with one message for all its shapes
@@ -42,7 +44,7 @@ class _Body(BaseModel):
     """The fields this server reads itself; all others go through untouched."""
 
     model_config = ConfigDict(extra="allow")
-    messages: list[_Message] = Field(min_length=1)
+    messages: list[RequestMessage] = Field(min_length=1)
     model: str | None = None
     stream: StrictBool | None = None
     stream_options: _StreamOptions | None = None

@@ -133,6 +133,7 @@ def _write(assignment: Assignment, shown: _Shown, request: sessions.Request, eve
         chat_id=request.chat_id,
         character=shown.base.character or event.character,
         user_name=event.user_name or shown.base.user_name,
+        is_group=shown.base.is_group,
         forked_from=assignment.forked_from,
         settled=shown.settled,
         glue=shown.alignment.glue,

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, field_validator
 
 from memory.transcript import Message, Session
+from server.chat.protocol import RequestMessage
+
+_MESSAGES = TypeAdapter(list[RequestMessage])
 
 
 class SessionObject(BaseModel):
@@ -22,6 +25,7 @@ class SessionObject(BaseModel):
     version: int
     forked_from: str
     left_behind: bool
+    is_group: bool
     created_at: float
     updated_at: float
 
@@ -83,9 +87,11 @@ class ChatEvent(BaseModel):
 
     @field_validator("messages")
     @classmethod
-    def _have_roles(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        if not all(isinstance(message.get("role"), str) for message in messages):
-            raise ValueError("every message must have a role")
+    def _are_messages(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """As in a chat request; what has no content shows nothing, and a chat is not emptied by mistake."""
+        _MESSAGES.validate_python(messages)
+        if any(message.get("content") is None for message in messages):
+            raise ValueError("every message must have content")
         return messages
 
 
@@ -120,6 +126,7 @@ def session_object(session: Session) -> SessionObject:
         version=session.version,
         forked_from=session.forked_from,
         left_behind=session.left_behind,
+        is_group=session.is_group,
         created_at=session.created_at,
         updated_at=session.updated_at,
     )

@@ -66,6 +66,7 @@ class ChatFile:
     world: str = ""
     """The lorebook that belongs to the chat."""
     problems: list[Problem] = field(default_factory=list)
+    is_group: bool = False
 
     @property
     def shown(self) -> list[Line]:
@@ -110,9 +111,11 @@ def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -
     metadata = header.get("chat_metadata")
     world = metadata.get("world_info") if isinstance(metadata, dict) else None
     user, character = _names(header, raws)
-    sender = _Sender(user, character, _group_members(raws, about))
+    members = _group_members(raws, about)
+    sender = _Sender(user, character, members)
     since = parse_date(header.get("create_date")) or about.modified_at
-    return ChatFile(about.stem, user, character, sender.lines(raws, since), _text(world), problems)
+    of_group = about.group or bool(members)
+    return ChatFile(about.stem, user, character, sender.lines(raws, since), _text(world), problems, of_group)
 
 
 def _raw(number: int, entry: dict[str, Any]) -> _Raw | str:

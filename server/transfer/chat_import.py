@@ -83,6 +83,7 @@ async def _write_of(resources: Resources, chat: ChatFile, chat_id: str, found: A
         chat_id=chat_id,
         character=chat.character,
         user_name=chat.user_name,
+        is_group=chat.is_group,
         forked_from=found.forked_from,
         history_from=found.session.history_from if found.session else None,
     )

@@ -1,8 +1,9 @@
 """Exports: sessions as JSON lines, from which `restore` makes an equal state.
 
 The first line names format and version. Then, a tree after the other: a `tree` line, its `card`s (the one
-seen last comes last), its `message`s in order of id (siblings and hidden ones too; a parent comes before its
-children), its `summary`s, and its `session`s with their paths. Message ids are numbers within their tree.
+seen last comes last), its `glue` (paragraphs that post-processing adds), its `message`s in order of id
+(siblings and hidden ones too; a parent comes before its children), its `summary`s, and its `session`s with
+their paths. Message ids are numbers within their tree.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ async def _tree(transcript: Transcript, key: TreeKey, wanted: set[str]) -> Async
     part = None
     if len(chosen) < len(outline.sessions):
         part = await _needed(transcript, key, chosen)
-    yield [{"kind": "tree", "id": key.tree_id}, *({"kind": "card", **_plain(c)} for c in outline.cards)]
+    head = [{"kind": "tree", "id": key.tree_id}, *({"kind": "card", **_plain(c)} for c in outline.cards)]
+    yield [*head, {"kind": "glue", "fingerprints": outline.glue}] if outline.glue else head
     known, tree = {line.session_id for line in chosen}, await transcript.tree(key)
     async for page in _pages(transcript, key):
         chosen_of_page = [m for m in page if part is None or m.id in part]

@@ -16,7 +16,6 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from graph.errors import BadRequest
 from graph.resources import Resources
 from memory.bulk import BulkMessage, BulkSummary, BulkWrite, SessionLine
-from memory.files import safe_name
 from memory.path import Ranges
 from memory.transcript import Card, TreeKey
 from server.dependencies import OWNER
@@ -68,6 +67,7 @@ class SessionRow(BaseModel):
     user_name: str
     forked_from: str
     left_behind: bool
+    is_group: bool = False
     history_from: Id | None
     last_turn_id: str
     last_new: list[Id]
@@ -90,11 +90,17 @@ class SummaryLine(BaseModel):
     created_at: Seconds
 
 
+class GlueLine(BaseModel):
+    kind: Literal["glue"]
+    fingerprints: list[Mark]
+
+
 KINDS: dict[str, type[BaseModel]] = {
     "message": MessageLine,
     "session": SessionRow,
     "card": CardLine,
     "summary": SummaryLine,
+    "glue": GlueLine,
 }
 
 
@@ -107,6 +113,7 @@ class _Tree:
     sessions: dict[str, SessionRow] = field(default_factory=dict)
     cards: list[Card] = field(default_factory=list)
     summaries: list[SummaryLine] = field(default_factory=list)
+    glue: list[int] = field(default_factory=list)
 
     def take(self, line: BaseModel) -> None:
         match line:
@@ -118,6 +125,8 @@ class _Tree:
                 self.cards.append(Card(line.name, line.text, line.user_persona, line.hash))
             case SummaryLine():
                 self.summaries.append(line)
+            case GlueLine():
+                self.glue += line.fingerprints
 
 
 def is_export(entry: dict[str, Any]) -> bool:
@@ -174,7 +183,7 @@ async def _finish(resources: Resources, tree: _Tree | None, report: Report) -> N
         if tree is not None and tree.messages:
             report.complain("a tree without sessions was left out")
         return
-    key = TreeKey(OWNER, safe_name(tree.id))
+    key = TreeKey(OWNER, tree.id)
     names = {name: await _name_of(resources, key, row) for name, row in tree.sessions.items()}
     async with AsyncExitStack() as locks:
         for name in sorted(set(names.values())):
@@ -226,7 +235,7 @@ class _Laid:
             for s in self.tree.summaries
             if len(over := self._runs(s.over)) == sum(last - first + 1 for first, last in s.over) > 0
         ]
-        return BulkWrite(self.key, rows, new, self.tree.cards, summaries)
+        return BulkWrite(self.key, rows, new, self.tree.cards, summaries, self.tree.glue)
 
     def _ref(self, message_id: int | None) -> int | None:
         at = None if message_id is None else self.at.get(message_id)

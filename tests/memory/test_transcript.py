@@ -18,7 +18,7 @@ from graph.errors import NewerSchema, NotFound
 from memory.catalog import Catalog
 from memory.files import tree_path
 from memory.path import Path, encode
-from memory.transcript import Card, TreeKey, TurnWrite
+from memory.transcript import Card, NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 
 KEY = TreeKey("local", "tree")
@@ -285,6 +285,21 @@ async def test_a_file_of_a_newer_version_refuses_to_open_and_names_itself(transc
     execute(root, "PRAGMA user_version=99")
     with pytest.raises(NewerSchema, match=r"tree\.sqlite.*99"):
         await SqliteTranscript.open(root, catalog)
+
+
+async def test_a_file_of_the_first_version_is_brought_up_to_date(transcript, turn, root, catalog):
+    said = [NewMessage("assistant", name, f"I am {name}.", n) for n, name in enumerate(["Mira", "Tom"])]
+    await transcript.commit(turn([], ["u:hi"], key=KEY, session_id="alone"))
+    group = TreeKey("local", "group")
+    await transcript.commit(replace(turn([], ["u:hi"], key=group, session_id="group"), replies=said))
+    await transcript.close()
+    for key in (KEY, group):
+        execute(root, "ALTER TABLE sessions DROP COLUMN is_group", key)
+        execute(root, "PRAGMA user_version=1", key)
+    again = await SqliteTranscript.open(root, catalog)
+    assert not (await again.session("local", "alone")).is_group
+    assert (await again.session("local", "group")).is_group
+    await again.close()
 
 
 async def test_reindexing_asks_for_everything_that_does_not_wait_already(transcript, turn):

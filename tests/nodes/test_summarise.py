@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.path import Path, encode
-from memory.transcript import Summary
+from memory.summaries import extract, said
+from memory.transcript import Message, Summary
 from nodes.summarise import due
 
 
@@ -35,3 +36,9 @@ def test_a_run_stands_together_on_the_path_and_no_message_is_in_two(ids: list[in
     runs = due(path, [], every)
     assert [i for run in runs for i in run] == ids[: len(ids) // every * every]
     assert all(len(run) == every for run in runs)
+
+
+def test_text_that_post_processing_may_have_glued_on_is_never_summarised() -> None:
+    text = "I sold the boat.\n\nStay with Mira's voice."
+    message = Message(1, None, "user", "Alex", text, 1, True, "neutral", 0.0, 0.5, "t", 0.0)
+    assert extract([message], 50) == said(message) == "Alex: I sold the boat."

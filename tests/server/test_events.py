@@ -227,7 +227,10 @@ async def test_an_event_waits_for_the_turn_under_way(live: Live, fake: FakeOpenA
         ({"type": "dance", "messages": []}, "type"),
         ({"type": "edit"}, "messages"),
         ({"type": "edit", "messages": "all"}, "messages"),
-        ({"type": "edit", "messages": [{"content": "no role"}]}, "messages"),
+        ({"type": "edit", "messages": [{"content": "no role"}]}, "messages[0].role"),
+        ({"type": "edit", "messages": [{"role": "nobody", "content": "x"}]}, "messages[0].role"),
+        ({"type": "edit", "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
+        ({"type": "edit", "messages": [{"role": "user"}]}, "messages"),
         ({"type": "edit", "messages": ["text"]}, "messages[0]"),
     ],
 )

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from graph.resources import Resources
 from memory.align import fingerprint
 from memory.catalog import Catalog
+from memory.files import safe_name
 from memory.path import Path as MessagePath
 from memory.sessions import Sessions
 from memory.transcript import Card, NewMessage, TreeKey, TurnWrite
@@ -93,7 +94,7 @@ async def play(resources: Resources, turns: list[tuple[str, str, str, int]], tre
         write = TurnWrite(
             key, name, f"t{number}", [*kept.ranges, [-1, -1]], [user], replies[: 1 + pick % 2],
             chat_id=f"c-{name}" if pick % 3 else "", character="Mira", forked_from=base if fork else "",
-            card=card, history_from=pick % 4,
+            card=card, history_from=pick % 4, is_group=pick == 5, glue=[number] if kind == "glue" else (),
         )  # fmt: skip
         done = await transcript.commit(write)
         if kind == "summary":
@@ -107,7 +108,7 @@ async def play(resources: Resources, turns: list[tuple[str, str, str, int]], tre
 
 TURNS = st.lists(
     st.tuples(
-        st.sampled_from(["go", "swipe", "fork", "card", "summary", "feel", "delete"]),
+        st.sampled_from(["go", "swipe", "fork", "card", "summary", "feel", "delete", "glue"]),
         WORDS,
         WORDS,
         st.integers(0, 5),
@@ -123,7 +124,7 @@ def test_an_export_imports_back_to_an_equal_state(first: Any, second: Any) -> No
     async def check() -> None:
         async with folder() as one, folder() as other:
             await play(one, first, "one")
-            await play(one, second, "two")
+            await play(one, second, safe_name("Mira - 2026-11-22@10h04m"))
             content = await exported(one)
             report = await restored(other, content)
             assert not report.problem_count
@@ -219,6 +220,17 @@ async def test_a_session_is_exported_over_http_and_taken_up_again_after_deletion
     again = {"messages": said("Hi", "Hello.", "Name?", before[-1][1], "Sure?")}
     turn = await live.http.post("/v1/chat/completions", json=again)
     assert (turn.headers["x-turn-change"], turn.headers["x-session-id"]) == ("append", "c1")
+
+
+async def test_an_export_into_the_folder_it_came_from_adds_nothing(live: Live, fake: FakeOpenAI) -> None:
+    fake.script(says("Hello."))
+    chat = {"chat_id": "Mira - 2026-11-22@10h04m05s123ms"}
+    body = {"messages": said("Hi"), "metadata": chat}
+    assert (await live.http.post("/v1/chat/completions", json=body)).status_code == 200
+    content = (await live.http.get("/v1/export")).content
+    report = (await live.http.post("/v1/import", content=content)).json()
+    assert report["added"] == 0
+    assert (await live.http.get("/v1/sessions")).json()["total"] == 1
 
 
 async def test_an_unknown_session_is_not_exported(live: Live) -> None:

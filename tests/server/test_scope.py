@@ -104,6 +104,14 @@ async def test_what_was_said_in_a_group_stays_there(told: Live, fake: FakeOpenAI
     assert "blue stone" not in sent
 
 
+async def test_a_group_in_which_one_character_alone_has_spoken_is_a_group(told: Live) -> None:
+    group = {"group_members": ["Mira", "Tom"]}
+    await say(told, "group", "The treasure lies under the blue stone.", **group)
+    await idle(told)
+    sent = await say(told, "second", "Where is the treasure? Under which stone?", memory_scope="character")
+    assert "blue stone" not in sent
+
+
 async def test_a_line_that_a_fork_without_id_left_behind_is_not_remembered(told: Live) -> None:
     lines = ["I have a boat.", "A boat.", "It is red.", "Red.", "I sold it in Porto.", "A pity."]
     for n in range(1, len(lines), 2):
