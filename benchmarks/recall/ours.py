@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from benchmarks.provider import Answer, running
 from benchmarks.recall.data import Conversation, Line, Question
@@ -16,7 +16,7 @@ from graph.build import build_graph
 from graph.context import TurnContext
 from graph.resources import Resources, open_resources
 from graph.settings import load_settings
-from graph.state import Turn
+from graph.state import Turn, TurnInput
 from memory.transcript import TreeKey
 
 WINDOW = 12
@@ -80,7 +80,7 @@ class Ours:
             user_name=conversation.user,
             names=[n for n in (conversation.user, conversation.character) if n],
         )
-        await self._graph.ainvoke(turn.as_input(), context=TurnContext(OWNER))
+        await self._graph.ainvoke(cast(TurnInput, turn.as_input()), context=TurnContext(OWNER))
         self.resources.worker.wake(TreeKey(OWNER, name))
 
     async def _ids(self, name: str, ids: Sequence[str]) -> dict[int, str]:
@@ -100,14 +100,13 @@ class Ours:
             character=stored.conversation.character,
             user_name=stored.conversation.user,
         )
-        steps = self._graph.astream(turn.as_input(), context=context, stream_mode="updates")
-        try:
-            async for step in steps:
-                if "rerank" in step:
-                    found: list[dict[str, Any]] = step["rerank"]["memories"]
-                    return found
-        finally:
-            await steps.aclose()
+        given = cast(TurnInput, turn.as_input())
+        steps = self._graph.astream(given, context=context, stream_mode="updates")
+        found: list[dict[str, Any]] | None = None
+        async for step in steps:
+            found = step["rerank"]["memories"] if "rerank" in step else found
+        if found is not None:
+            return found
         raise RuntimeError("the graph ended before it ranked")
 
 
