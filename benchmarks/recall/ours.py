@@ -59,8 +59,7 @@ class Ours:
         name = conversation.name
         shown: list[Line] = []
         since = 0
-        closing = Line("", "assistant", conversation.character, CLOSING, conversation.lines[-1].at)
-        for line in (*conversation.lines, closing):
+        for line in (*conversation.lines, closing(conversation)):
             if line.role == "assistant":
                 await self._turn(name, conversation, shown[max(0, since - WINDOW) :], line)
                 since = len(shown)
@@ -89,10 +88,14 @@ class Ours:
         return dict(zip(session.path, ids, strict=True))
 
     async def ask(self, stored: Stored, question: Question, context: TurnContext) -> list[dict[str, Any]]:
-        """The memories (Any: as in the state) that the graph hands to `budget`, best first; nothing is stored."""
+        """The memories (Any: as in the state) that the graph hands to `budget`, best first; nothing is stored.
+
+        What was said just before the question follows the chat's end, which shows whose chat it is.
+        """
         asked = Line("", "user", question.speaker or stored.conversation.user, question.text, 0.0)
+        before = (closing(stored.conversation), *question.before) if question.before else ()
         turn = Turn(
-            messages=[system(stored.conversation), *(message(line) for line in (*question.before, asked))],
+            messages=[system(stored.conversation), *(message(line) for line in (*before, asked))],
             kind="quiet",
             session_id=stored.session_id,
             tree_id=stored.session_id,
@@ -108,6 +111,11 @@ class Ours:
         if found is not None:
             return found
         raise RuntimeError("the graph ended before it ranked")
+
+
+def closing(conversation: Conversation) -> Line:
+    """The character's last line, which is none of the data's."""
+    return Line("", "assistant", conversation.character, CLOSING, conversation.lines[-1].at)
 
 
 def system(conversation: Conversation) -> dict[str, Any]:
