@@ -20,24 +20,23 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, cast
+from typing import Any
 
-from langgraph.runtime import Runtime
 from rich.console import Console
 
 from benchmarks.provider import Answer, running
 from benchmarks.recall.ours import OWNER
 from benchmarks.recall.seeding import quickly_opened, seed_chat
+from benchmarks.recall.storing import REPLY, Message, store_turns, turn_of
 from benchmarks.recall.texts import chat, texts
-from benchmarks.turn import SYSTEM, WINDOW, ruler, summary
+from benchmarks.turn import WINDOW, ruler, summary
 from graph.build import Graph, build_graph
 from graph.context import TurnContext
 from graph.resources import Resources, open_resources
 from graph.settings import load_settings
-from graph.state import Turn, TurnInput, TurnState
+from graph.state import TurnInput
 from memory.transcript import TreeKey
 
 SIZES = (1_000, 10_000, 100_000)
@@ -49,12 +48,8 @@ CHATS, CHAT = 100, 1_000
 WARM = 5
 STEPS = ("emotion", "persona", "retrieve", "rerank", "budget")
 SETTINGS: dict[str, Any] = {"llm": "openai:stub-model", "summarize_after_messages": 1_000_000}
-REPLY = "Yes, I think so too."
-FOUND = 50
-"""So many stored messages are looked up by their own vectors."""
 
 Figures = dict[str, Any]  # Any: JSON
-Message = dict[str, str]
 Spent = dict[tuple[str, int], list[dict[str, float]]]
 """The seconds of a chat's turns whose newest message has so many words."""
 
@@ -66,13 +61,6 @@ async def opened(folder: Path) -> AsyncIterator[tuple[Resources, Graph]]:
         loaded = load_settings(db_path=folder, openai_base_url=provider.base_url, **SETTINGS)
         async with open_resources(loaded) as resources:
             yield resources, build_graph(resources)
-
-
-def turn_of(name: str, shown: Sequence[Message], text: str) -> TurnInput:
-    """A request of a chat: its newest messages, and a new one."""
-    messages = [{"role": "system", "content": SYSTEM}, *shown, {"role": "user", "content": text}]
-    turn = Turn(messages, session_id=name, tree_id=name, chat_id=name, character="Mira", user_name="Alex")
-    return cast(TurnInput, turn.as_input())
 
 
 async def timed_turn(resources: Resources, graph: Graph, name: str, given: TurnInput) -> dict[str, float]:
@@ -105,48 +93,6 @@ async def turns(
                 times.append(seconds)
                 rulers.append(measure())
     return spent, rulers
-
-
-async def store_turns(resources: Resources, graph: Graph, name: str, messages: Sequence[Message]) -> Figures:
-    """Messages a second until all are stored, embedded and found: `reconcile`, `store` and the outbox."""
-    steps = {step: cast(Any, graph.builder.nodes[step].runnable).afunc for step in ("reconcile", "store")}
-    runtime = Runtime(context=TurnContext(OWNER))
-    already = await resources.vectors.count()
-    began = time.perf_counter()
-    for end in range(1, len(messages), 2):
-        given = cast(
-            dict[str, Any], turn_of(name, messages[max(0, end - WINDOW) : end], messages[end]["content"])
-        )
-        state = TurnState(messages=given["messages"], request=given["request"])
-        state = replace(state, **await steps["reconcile"](state, runtime))
-        said = messages[end + 1]["content"] if end + 1 < len(messages) else REPLY
-        state = replace(
-            state, replies=[{"index": 0, "text": said, "finish_reason": "stop", "remembered": True}]
-        )
-        await steps["store"](state, runtime)
-        resources.worker.wake(TreeKey(OWNER, name))
-    stored = time.perf_counter() - began
-    await resources.worker.idle()
-    seconds = time.perf_counter() - began
-    session = await resources.transcript.session(OWNER, name)
-    assert session is not None
-    count = len(session.path)
-    embedded = await resources.vectors.count() - already
-    if embedded < count or not await found(resources, TreeKey(OWNER, name), list(session.path)):
-        raise RuntimeError(f"of {count} messages {embedded} were embedded, or one was not found")
-    rates = {"messages_per_s": round(count / seconds, 1), "stored_per_s": round(count / stored, 1)}
-    return {"messages": count, "seconds": round(seconds, 1)} | rates
-
-
-async def found(resources: Resources, key: TreeKey, ids: Sequence[int]) -> bool:
-    """Whether messages from all over a chat are each nearest to themselves."""
-    chosen = ids[:: max(1, len(ids) // FOUND)]
-    for message in await resources.transcript.messages(key, chosen):
-        vector = (await resources.embedder.embed(message.text))[0]
-        hits = await resources.vectors.search(key, "message", vector, None, 1)
-        if hits[0].ref != message.id:
-            return False
-    return True
 
 
 def resident(folder: Path, names: Sequence[str], seed: int) -> Figures:

@@ -14,7 +14,6 @@ SHIFT = 2.7
 """Word number r has a frequency of 1 / (r + 2.7), Zipf's law as Mandelbrot has it (1953)."""
 WORDS = 30
 SENTENCE = 10
-SPEAKERS = ("Mira", "Alex")
 
 
 @cache
@@ -41,7 +40,7 @@ def texts(seed: int, block: int = 1_000) -> Iterator[str]:
 
 
 def chat(seed: int, length: int) -> list[dict[str, str]]:
-    """A chat in OpenAI's shape: the character first, then user and character in turn."""
-    roles = ("assistant", "user")
+    """A chat in OpenAI's shape: user and character in turn, the user first."""
+    roles = ("user", "assistant")
     said = zip(texts(seed), range(length), strict=False)
     return [{"role": roles[n % 2], "content": text} for text, n in said]
