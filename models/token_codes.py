@@ -1,9 +1,11 @@
 """Token codes: a text's token vectors in 128 bytes each, and late interaction over them.
 
-The projection of the built-in weights, `token_codes_minilm.npy` (float16, 384 x 128), holds the 128 directions
-in which token vectors of GoEmotions (Demszky et al., 2020; train.tsv, Apache-2.0) vary most about zero, turned
-at random so that every dimension is as wide as the next and one step serves them all; `python -m
-benchmarks.fit_token_codes` makes it again. It belongs to the weights BUILT_IN_SHA256 and is under this
+The projection of the built-in weights, `token_codes_minilm.npy` (float16, 385 x 128, the last row an offset),
+was fitted to token vectors of GoEmotions (Demszky et al., 2020; train.tsv, Apache-2.0), which are centred and
+reduced to their 128 principal directions; a direction is weighted by its variance to the power of -1/4, half
+of what would make all alike. What is left out is mostly what the model's tokens take from their whole
+sentence: single words are told apart better with the codes than with all 384 floats. `python -m
+benchmarks.fit_token_codes` makes the file again. It belongs to the weights BUILT_IN_SHA256 and is under this
 project's licence.
 """
 
@@ -31,7 +33,8 @@ class TokenCodec:
     """Makes token codes. `key` names the weights and the projection: codes of other keys do not compare."""
 
     def __init__(self, projection: Floats, weights_hash: str) -> None:
-        self._projection = projection
+        """`projection` has the shape (token_dimension + 1, 128), its last row is added."""
+        self._directions, self._offset = projection[:-1], projection[-1]
         self.key = hashlib.sha256(weights_hash.encode() + projection.tobytes()).hexdigest()
 
     @classmethod
@@ -43,16 +46,18 @@ class TokenCodec:
 
     def codes(self, tokens: Floats) -> Codes:
         """Shape (tokens, 128) from unit rows (tokens, token_dimension)."""
-        projected = unit(tokens @ self._projection)
+        projected = unit(tokens @ self._directions + self._offset)
         scaled = np.rint(projected * (127 / LARGEST))
-        return np.clip(scaled, -127, 127).astype(np.int8)
+        codes: Codes = np.clip(scaled, -127, 127).astype(np.int8)
+        return codes
 
 
 def drawn(token_dimension: int) -> Floats:
     """A projection on random orthogonal directions (Johnson and Lindenstrauss, 1984), always the same."""
     normal = np.random.default_rng(token_dimension).standard_normal((max(token_dimension, DIMENSION),) * 2)
     directions, _ = np.linalg.qr(normal)
-    return directions[:token_dimension, :DIMENSION].astype(np.float32)
+    kept = directions[:token_dimension, :DIMENSION].astype(np.float32)
+    return np.vstack([kept, np.zeros((1, DIMENSION), np.float32)])
 
 
 def maxsim(query: Codes, texts: Sequence[Codes], weights: Floats | None = None) -> Floats:
