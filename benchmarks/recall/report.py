@@ -44,7 +44,7 @@ def figures_of(dataset: DataSet, ranked: Rankings) -> dict[str, Figures]:
 
     Of LoCoMo in percent and by category too, of the others as shares; an empty split has none.
     """
-    found = recall_figures(dataset, ranked) if any(c.report for c in dataset.conversations) else {}
+    found = recall_figures(dataset, ranked)
     told: dict[str, Figures] = {}
     for split in SPLITS:
         asked = counted(dataset, ranked, split)
