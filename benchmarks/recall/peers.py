@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import random
-from collections.abc import Sequence
-from itertools import accumulate
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from benchmarks.peers.worker import Said
 from benchmarks.recall.baselines import (
@@ -26,18 +25,16 @@ from benchmarks.recall.baselines import (
     UNCOUNTED,
     description,
     figures,
-    print_description,
-    recall_table,
     said,
 )
 from benchmarks.recall.data import Conversation, DataSet, locomo
-from benchmarks.recall.peers_environments import ENVIRONMENTS, Candidate, named
+from benchmarks.recall.peers_environments import ENVIRONMENTS, named
 from benchmarks.recall.peers_process import PeerFailed, PeerProcess, Spent, opened
+from benchmarks.recall.peers_tables import show
 from benchmarks.recall.peers_unable import UNABLE
-from models.weights import built_in_folder
+from benchmarks.recall.texts import WORDS, chat, texts
 
 SIZES = (1_000, 10_000)
-WORDS = 30
 QUESTION_WORDS = 10
 QUESTIONS = 100
 BATCH = 500
@@ -47,8 +44,6 @@ FOUND = 10
 """How many lines a timed question asks for."""
 LIMIT = 900.0
 """Seconds that a peer may take for one batch of lines."""
-ZIPF_SHIFT = 2.7
-"""Mandelbrot's shift of Zipf's law for English words: p(rank) ~ 1 / (rank + 2.7)."""
 
 
 def available(names: Sequence[str] = (), environments: Path = ENVIRONMENTS) -> dict[str, Any]:
@@ -80,42 +75,39 @@ def measure(
     questions: int = QUESTIONS,
     seed: int = 20,
     environments: Path = ENVIRONMENTS,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
-    """Recall (not without a data set) and speed of every peer that runs, and the rest with its reason.
+    """Recall (not without a data set) and speed (not without sizes) of every peer that runs.
 
-    `peers` is by name: version, setting, `recall` as `baselines.figures`, `speed` by size as `speed_of`.
-    Any: JSON of several kinds.
+    `peers` is by name: version, setting, `recall` as `baselines.figures`, `speed` by size as `speed_of`; a part
+    in which a peer fails is missing and stands with its reason in `cannot_run`, as do all that cannot run. `say`
+    is told what is being done. Any: JSON of several kinds.
     """
     found = available(names, environments)
     told: dict[str, Any] = {}
     for candidate in (c for c in named(names) if c.name in found["runs"]):
-        try:
-            told[candidate.name] = _measured(candidate, environments, dataset, sizes, questions, seed)
-        except PeerFailed as failure:
-            reason = {"name": candidate.name, "version": candidate.requirement, "reason": str(failure)}
-            found["cannot_run"].insert(0, reason)
+        parts: dict[str, Callable[[PeerProcess], Any]] = {}
+        if dataset:
+            parts["recall"] = partial(recall_of, dataset)
+        if some := [size for size in sizes if size <= candidate.most]:
+            parts["speed"] = partial(speed_of, sizes=some, questions=questions, seed=seed)
+        told[candidate.name] = {"setting": candidate.setting}
+        for part, work in parts.items():
+            say(f"{candidate.name}: {part} ...")
+            try:
+                with opened(candidate.module, candidate.python(environments)) as peer:
+                    told[candidate.name] |= {"version": peer.version, part: work(peer)}
+            except PeerFailed as failure:
+                reason = {"version": candidate.requirement, "reason": str(failure)}
+                found["cannot_run"].insert(0, {"name": f"{candidate.name}, {part}"} | reason)
     given = {"words": WORDS, "seed": seed, "questions": questions, "found": FOUND, "batch": BATCH}
     about = description(dataset) if dataset else {}
     return about | {"speed_texts": given, "peers": told, "cannot_run": found["cannot_run"]}
 
 
-def _measured(
-    candidate: Candidate,
-    environments: Path,
-    dataset: DataSet | None,
-    sizes: Sequence[int],
-    questions: int,
-    seed: int,
-) -> dict[str, Any]:
-    told: dict[str, Any] = {"setting": candidate.setting}
-    if dataset:
-        with opened(candidate.module, candidate.python(environments)) as peer:
-            ranked = [rank(peer, conversation) for conversation in dataset.conversations]
-        told["recall"] = figures(dataset, ranked)
-    with opened(candidate.module, candidate.python(environments)) as peer:
-        told["version"] = peer.version
-        told["speed"] = speed_of(peer, sizes, questions, seed)
-    return told
+def recall_of(dataset: DataSet, peer: PeerProcess) -> dict[str, dict[str, float]]:
+    """The peer's figures on a data set, as `baselines.figures`; raises PeerFailed."""
+    return figures(dataset, [rank(peer, conversation) for conversation in dataset.conversations])
 
 
 def rank(peer: PeerProcess, conversation: Conversation) -> list[list[str]]:
@@ -141,7 +133,7 @@ def speed_of(
     """
     lines = speed_lines(max(sizes), seed)
     peer.store("warm", lines[:20], LIMIT)
-    for question in speed_questions(lines[:20], 10, seed):
+    for question in speed_questions(10, seed):
         peer.ask("warm", question, FOUND)
     told: dict[str, dict[str, float]] = {}
     stored: list[Spent] = []
@@ -151,7 +143,7 @@ def speed_of(
             batch = lines[done : min(done + BATCH, size)]
             stored.append(peer.store("speed", batch, LIMIT))
             done += len(batch)
-        some = speed_questions(lines[:size], WARM + questions, seed)
+        some = speed_questions(WARM + questions, seed)
         asked = [peer.ask("speed", question, FOUND)[1] for question in some][WARM:]
         told[str(size)] = _speed(size, stored, asked)
     return told
@@ -171,52 +163,16 @@ def _speed(size: int, stored: Sequence[Spent], asked: Sequence[Spent]) -> dict[s
 
 
 def speed_lines(count: int, seed: int) -> list[Said]:
-    """Messages of 30 words by two speakers in turn, a minute apart.
-
-    The words are those of MiniLM's vocabulary that are one piece each, as often as Zipf's law has them, so that
-    neither a keyword index nor the embedder meets a text unlike English in length or in rarity of words.
-    """
-    rng = random.Random(seed)
-    words = _words()
-    weights = list(accumulate(1 / (rank + ZIPF_SHIFT) for rank in range(1, len(words) + 1)))
-    lines = []
-    for n in range(count):
-        role, speaker = ("assistant", "Mira") if n % 2 else ("user", "Alex")
-        text = " ".join(rng.choices(words, cum_weights=weights, k=WORDS))
-        lines.append(Said(id=f"m{n}", role=role, text=f"{speaker}: {text}.", at=1.7e9 + 60 * n))
-    return lines
+    """The messages that our own speed is measured with, a minute apart."""
+    return [
+        Said(id=f"m{n}", role=message["role"], text=message["content"], at=1.7e9 + 60 * n)
+        for n, message in enumerate(chat(seed, count))
+    ]
 
 
-def speed_questions(lines: Sequence[Said], count: int, seed: int) -> list[str]:
-    """Ten words each of a line somewhere in the chat, so that there is something to find."""
-    rng = random.Random(seed + 1)
-    return [" ".join(rng.sample(rng.choice(lines)["text"].split(), QUESTION_WORDS)) for _ in range(count)]
-
-
-def _words() -> list[str]:
-    """Most frequent first, as the vocabulary has them."""
-    pieces = (built_in_folder() / "vocab.txt").read_text().split()
-    return [piece for piece in pieces if piece.isascii() and piece.isalpha() and len(piece) > 1]
-
-
-def speed_table(told: dict[str, Any]) -> Table:
-    """One line a peer and size (Any: as `measure` tells it)."""
-    table = Table(title="Storing and asking, 30 words a message, own embedding included, one thread")
-    columns = ("store s", "CPU s", "stored/s", "query p50 ms", "p95 ms", "p50 CPU ms")
-    for column in ("system", "messages", *columns):
-        table.add_column(column, justify="left" if column == "system" else "right")
-    for name, peer in told["peers"].items():
-        for size, speed in peer["speed"].items():
-            table.add_row(f"{name} {peer['version']}", size, *(f"{value:g}" for value in speed.values()))
-    return table
-
-
-def unable_table(told: dict[str, Any]) -> Table:
-    """What could not be measured (Any: as `measure` tells it)."""
-    table = Table("system", "version", "reason", title="Cannot run here")
-    for one in told["cannot_run"]:
-        table.add_row(one["name"], one["version"], one["reason"])
-    return table
+def speed_questions(count: int, seed: int) -> list[str]:
+    """The first ten words each of another such chat's messages."""
+    return [" ".join(text.split()[:QUESTION_WORDS]) for text in islice(texts(seed - 1), count)]
 
 
 def main() -> None:
@@ -224,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these peers")
     parser.add_argument("--data", type=Path, required=True, help="LoCoMo's JSON file")
-    parser.add_argument("--sizes", type=int, nargs="+", default=list(SIZES))
+    parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), help="none: no speed")
     parser.add_argument("--questions", type=int, default=QUESTIONS)
     parser.add_argument("--seed", type=int, default=20)
     parser.add_argument("--environments", type=Path, default=ENVIRONMENTS)
@@ -243,18 +199,6 @@ def main() -> None:
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(told, indent=1) + "\n")
     show(told, Console())
-
-
-def show(told: dict[str, Any], console: Console) -> None:
-    """Print what `measure` told (Any: JSON of several kinds)."""
-    if "sha256" in told:
-        print_description(console, told)
-        for split in ("report", "all"):
-            rows = {f"{n} ({p['setting']})": p["recall"][split] for n, p in told["peers"].items()}
-            console.print(recall_table(f"Recall, percent ({split})", rows))
-    console.print(f"speed: {told['speed_texts']}")
-    console.print(speed_table(told))
-    console.print(unable_table(told))
 
 
 if __name__ == "__main__":
