@@ -5,7 +5,8 @@ with the embedding of the newest message, `emotion` and `persona` between them, 
 chats come from a seed (messages of 30 words, as frequent as a language's). Chats of up to 10,000 messages are
 stored as turns and embedded; the larger one and the hundred of 1,000 have random unit vectors and the token
 vectors of other texts, for embedding them would take an hour and search costs the same. The ruler is one bare
-embedding of a fixed 30-word message, taken in turn with every measured turn.
+embedding of a fixed 30-word message, taken in turn with every measured turn. Beside the clock stands the
+processor's time, which other work on the machine does not stretch.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ SETTINGS: dict[str, Any] = {"llm": "openai:stub-model", "summarize_after_message
 Figures = dict[str, Any]  # Any: JSON
 Spent = dict[tuple[str, int], list[dict[str, float]]]
 """The seconds of a chat's turns whose newest message has so many words."""
+Rulers = list[tuple[float, float]]
+"""Seconds on the clock, and of the processor."""
 
 
 @asynccontextmanager
@@ -64,26 +67,29 @@ async def opened(folder: Path) -> AsyncIterator[tuple[Resources, Graph]]:
 
 
 async def timed_turn(resources: Resources, graph: Graph, name: str, given: TurnInput) -> dict[str, float]:
-    """Run a whole turn: seconds of every step and of all together."""
+    """Run a whole turn: seconds of every step, of all together, and of the processor for all (`cpu`)."""
     ended: dict[str, float] = {}
+    spent: dict[str, float] = {}
     async for update in graph.astream(given, context=TurnContext(OWNER), stream_mode="updates"):
         ended |= dict.fromkeys(update, time.perf_counter())
+        spent |= dict.fromkeys(update, time.process_time())
     resources.worker.wake(TreeKey(OWNER, name))
     await resources.worker.idle()
     understood = max(ended["emotion"], ended["persona"])
     begins = (ended["reconcile"], ended["reconcile"], understood, ended["retrieve"], ended["rerank"])
     steps = {step: ended[step] - began for step, began in zip(STEPS, begins, strict=True)}
-    return steps | {"all": ended["budget"] - ended["reconcile"]}
+    cpu = spent["budget"] - spent["reconcile"]
+    return steps | {"all": ended["budget"] - ended["reconcile"], "cpu": cpu}
 
 
 async def turns(
     resources: Resources, graph: Graph, chats: dict[str, list[Message]], count: int, seed: int
-) -> tuple[Spent, list[float]]:
+) -> tuple[Spent, Rulers]:
     """Turns of every chat, taking turns with each other and with the ruler."""
     measure: Callable[[], float] = await asyncio.to_thread(ruler)
     said: Iterator[str] = texts(seed - 1)
     spent: Spent = {(name, words): [] for name in chats for words in LENGTHS}
-    rulers = []
+    rulers: Rulers = []
     for number in range(count + WARM):
         for (name, words), times in spent.items():
             messages, text = chats[name], " ".join(next(said).split()[:words])
@@ -91,7 +97,8 @@ async def turns(
             messages += [{"role": "user", "content": text}, {"role": "assistant", "content": REPLY}]
             if number >= WARM:
                 times.append(seconds)
-                rulers.append(measure())
+                began = time.process_time()
+                rulers.append((measure(), time.process_time() - began))
     return spent, rulers
 
 
@@ -135,13 +142,23 @@ async def measured_turns(options: argparse.Namespace, folder: Path) -> Figures:
             if len(messages) <= EMBEDDED
         }
         spent, rulers = await turns(resources, graph, chats, options.turns, seed)
+    return {"texts_sha256": digest, "storing": storing} | told(spent, rulers)
+
+
+def told(spent: Spent, rulers: Rulers) -> Figures:
+    """The figures of turns, by stored messages and words of the newest, in ms and in rulers."""
+    walls, cpus = zip(*rulers, strict=True)
     stored = {
-        f"{name}/{words}": summary([t["all"] for t in times], rulers)
-        | {"steps_p50_ms": {step: round(1000 * median(t[step] for t in times), 2) for step in STEPS}}
+        f"{name}/{words}": summary([t["all"] for t in times], list(walls))
+        | {
+            "p50_cpu_ms": round(1000 * median(t["cpu"] for t in times), 2),
+            "p50_cpu_rulers": round(median(t["cpu"] for t in times) / median(cpus), 2),
+            "steps_p50_ms": {step: round(1000 * median(t[step] for t in times), 2) for step in STEPS},
+        }
         for (name, words), times in spent.items()
     }
-    ruler_ms = round(1000 * median(rulers), 2)
-    return {"texts_sha256": digest, "ruler_ms": ruler_ms, "stored/words": stored, "storing": storing}
+    rulers_ms = {"ruler_ms": round(1000 * median(walls), 2), "ruler_cpu_ms": round(1000 * median(cpus), 2)}
+    return rulers_ms | {"stored/words": stored}
 
 
 def bytes_below(folder: Path) -> int:

@@ -41,14 +41,14 @@ async def store_turns(
     RuntimeError when one cannot.
     """
     key, already = TreeKey(OWNER, name), await resources.vectors.count()
-    began = time.perf_counter()
+    began, cpu = time.perf_counter(), time.process_time()
     for at in range(0, len(messages) - 1, 2):
         given = turn_of(name, messages[max(0, at - SHOWN) : at], messages[at]["content"])
         await stored_turn(graph, given, messages[at + 1]["content"])
         resources.worker.wake(key)
     stored = time.perf_counter() - began
     await resources.worker.idle()
-    seconds = time.perf_counter() - began
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     session = await resources.transcript.session(OWNER, name)
     ids = list(session.path) if session else []
     embedded = await resources.vectors.count() - already
@@ -58,6 +58,7 @@ async def store_turns(
         "messages": len(ids),
         "seconds": round(seconds, 1),
         "messages_per_s": round(len(ids) / seconds, 1),
+        "messages_per_cpu_s": round(len(ids) / cpu, 1),
         "stored_per_s": round(len(ids) / stored, 1),
     }
 
