@@ -181,10 +181,20 @@ def show(figures: Figures, console: Console) -> None:
             table.add_row(system, f"{p50:g}", f"{p95:g}")
         console.print(table)
     if speed := figures.get("speed"):
-        console.print({key: value for key, value in speed.items() if key != "stored/words"})
-        console.print({key: (v["p50_rulers"], v["p95_rulers"]) for key, v in speed["stored/words"].items()})
+        _show_speed(speed, console)
     for one in figures.get("peers", {}).get("cannot_run", []):
         console.print(f"not measured: {one['name']} {one['version']}: {one['reason']}")
+
+
+def _show_speed(speed: Figures, console: Console) -> None:
+    columns = ("p50_ms", "p95_ms", "p50_rulers", "p95_rulers", "p50_cpu_ms", "p50_cpu_rulers")
+    table = Table("stored/words", *(c.replace("_", " ") for c in columns), title=f"Speed: {speed['unit']}")
+    for name, row in speed["stored/words"].items():
+        table.add_row(name, *(f"{row[c]:g}" for c in columns))
+    console.print(table)
+    console.print(f"ruler {speed['ruler_ms']} ms, of the processor {speed['ruler_cpu_ms']} ms")
+    for name in ("storing", "resident", "disk_bytes_per_message"):
+        console.print(f"{name.replace('_', ' ')}: {speed[name]}")
 
 
 def _show_dataset(figures: Figures, name: str, console: Console) -> None:
