@@ -76,10 +76,12 @@ def measure(
     shapes: Sequence[tuple[int, int]] = SHAPES,
     questions: int = QUESTIONS,
     seed: int = 20,
+    say: Callable[[str], None] = print,
 ) -> dict[str, Any]:
     """`cases`: for each store and shape (chats, messages each), the figures of `_measured`.
 
-    Any: JSON of several kinds. A Chroma server is started on loopback and ended.
+    Any: JSON of several kinds. A Chroma server is started on loopback and ended; `say` is told what is being
+    done. Chroma takes minutes to add 100,000.
     """
     about = {"unit": "a message of one vector", "k": K, "questions": questions, "seed": seed}
     cases = []
@@ -88,6 +90,7 @@ def measure(
         truth = exact(chats, messages, asked, K, seed)
         for store in stores:
             with tempfile.TemporaryDirectory() as folder:
+                say(f"{store}: {chats} x {messages} ...")
                 case = Case(store, folder, chats, messages, questions, seed)
                 cases.append(_measured(case, truth))
     return about | {"cases": cases}
