@@ -25,6 +25,9 @@ UNCOUNTED = frozenset(name for number, name in LOCOMO_CATEGORIES.items() if numb
 """LoCoMo's adversarial questions."""
 ABSENT = "Skipped: there is no data at {}. Say where it is with --data PATH."
 
+WIDTH = 130
+"""Columns of a table that goes to a file."""
+
 Rankings = list[list[list[str]]]
 """A conversation's, in it a question's ids of lines, best first, at most DEPTH."""
 Ranker = Callable[[Conversation], list[list[str]]]

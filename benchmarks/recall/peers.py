@@ -23,6 +23,7 @@ from benchmarks.recall.baselines import (
     ABSENT,
     DEPTH,
     UNCOUNTED,
+    WIDTH,
     description,
     figures,
     said,
@@ -198,7 +199,8 @@ def main() -> None:
     )
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(told, indent=1) + "\n")
-    show(told, Console())
+    console = Console()
+    show(told, console if console.is_terminal else Console(width=WIDTH))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.recall.baselines import WIDTH
 from benchmarks.recall.stores_server import chroma_server, resident_mb
 from benchmarks.recall.stores_vectors import DIMENSION, batches, exact, path_of, queries
 from memory.files import tree_path
@@ -226,7 +227,8 @@ def main() -> None:
     )
     options.json.parent.mkdir(parents=True, exist_ok=True)
     options.json.write_text(json.dumps(told, indent=1) + "\n")
-    show(told, Console())
+    console = Console()
+    show(told, console if console.is_terminal else Console(width=WIDTH))
 
 
 if __name__ == "__main__":
