@@ -25,13 +25,14 @@ class TokenCodec:
 
     def project(self, tokens: Floats) -> Floats:
         """Rows of length 1, shape (tokens, dimensions), from token vectors of any length."""
-        return _unit((_unit(tokens) - self.mean) @ self.basis)
+        return _unit(np.asarray((_unit(tokens) - self.mean) @ self.basis, np.float32))
 
     def encode(self, tokens: Floats) -> Codes:
         """The projected rows as bytes, each scaled so that its largest number is 127."""
         rows = self.project(tokens)
         peak = np.abs(rows).max(axis=1, keepdims=True, initial=1e-9)
-        return np.rint(rows * (127 / peak)).astype(np.int8)
+        codes: Codes = np.rint(rows * (127 / peak)).astype(np.int8)
+        return codes
 
 
 def open_codec(dimensions: int = 128) -> TokenCodec:
@@ -56,4 +57,5 @@ def similarities(query: Floats, codes: Codes, starts: npt.NDArray[np.intp]) -> F
 
 
 def _unit(rows: Floats) -> Floats:
-    return rows / (np.linalg.norm(rows, axis=-1, keepdims=True) + 1e-9)
+    unit: Floats = rows / (np.linalg.norm(rows, axis=-1, keepdims=True) + np.float32(1e-9))
+    return unit

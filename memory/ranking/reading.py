@@ -22,7 +22,9 @@ _WHO = re.compile(
     r"\bwho(?:m|se)?\b|\bnames?\b|\bwhich\b|\bwhat (?:\w+ )?"
     r"(?:books?|movies?|games?|songs?|bands?|shows?|series|pets?|people|persons?|artists?|authors?)\b"
 )
-_ASKS = re.compile(r"^\W*(?:who|what|when|where|which|why|how|do|does|did|is|are|was|were|have|has|can|could)\b")
+_ASKS = re.compile(
+    r"^\W*(?:who|what|when|where|which|why|how|do|does|did|is|are|was|were|have|has|can|could)\b"
+)
 _CONTRAST = re.compile(
     r"(?:[,;\u2013\u2014-]\s*)?\b(?:not(?= (?:the|a|an|his|her|my|their|our|when)\b)|distinct from|different from|"
     r"rather than|instead of|as opposed to|other than|apart from|before|preceded|prior to)\b",
