@@ -102,7 +102,7 @@ def sessions_of(created_at: npt.NDArray[np.float64], gap: float = 3 * 3600) -> I
 
 def opens_of(session: Ints) -> npt.NDArray[np.bool_]:
     """Where a session begins, for the sessions of a whole path."""
-    return np.diff(session, prepend=session[:1] - 1) != 0
+    return np.asarray(np.diff(session, prepend=session[:1] - 1) != 0)
 
 
 class Around:
