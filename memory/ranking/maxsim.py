@@ -51,8 +51,8 @@ def similarities(query: Floats, codes: Codes, starts: npt.NDArray[np.intp]) -> F
     if not len(starts):
         return np.zeros((len(query), 0), np.float32)
     rows = codes.astype(np.float32)
-    rows /= np.sqrt(np.einsum("ij,ij->i", rows, rows))[:, None] + 1e-9
-    best: Floats = np.maximum.reduceat(query @ rows.T, starts, axis=1)
+    cosines = (query @ rows.T) / (np.sqrt(np.einsum("ij,ij->i", rows, rows)) + np.float32(1e-9))
+    best: Floats = np.maximum.reduceat(cosines, starts, axis=1)
     return best
 
 
