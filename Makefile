@@ -100,6 +100,17 @@ bench-reconcile: $(VENV)/.tests ## what assigning, reconciling and storing a tur
 bench-transfer: $(VENV)/.tests ## how fast chats are imported
 	@$(BIN)/python -m benchmarks.transfer
 
+.PHONY: bench-prompt
+bench-prompt: $(VENV)/.tests ## how much of what left the window is in the prompt (DATA=LOCOMO.json)
+	@test -n "$(DATA)" || { echo "Say where LoCoMo is: make bench-prompt DATA=PATH/locomo10.json" >&2; exit 2; }
+	@$(BIN)/python -m benchmarks.prompt $(DATA) $(ARGS)
+
+.PHONY: bench-recall
+bench-recall: $(VENV)/.tests ## recall and its speed beside baselines and peers (DATA=FOLDER)
+	@test -n "$(DATA)" || { echo "Say where the data sets are: make bench-recall DATA=FOLDER" >&2; exit 2; }
+	@$(PIP) $(PIP_ARGS) -e '.[bench]'
+	@$(BIN)/python -m benchmarks.recall --data $(DATA) $(ARGS)
+
 .PHONY: truth
 truth: $(VENV)/.tests ## memory against the visible chat, random sequences of actions
 	@$(BIN)/python -m pytest tests/truth $(ARGS)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -56,11 +57,13 @@ class Resources:
 
 
 @asynccontextmanager
-async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
+async def open_resources(
+    settings: Settings, clock: Callable[[], float] = time.time
+) -> AsyncIterator[Resources]:
     """Open everything in order and close it in reverse.
 
     Raises DataFolderBusy when another process holds the data folder, SettingsError when a setting names
-    what cannot be loaded.
+    what cannot be loaded. `clock` dates what is stored, in Unix seconds.
     """
     async with AsyncExitStack() as stack:
         root = settings.db_path
@@ -76,7 +79,7 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
         stack.callback(catalog.close)
         library = await asyncio.to_thread(Library, root)
         stack.callback(library.close)
-        transcript = await SqliteTranscript.open(root, catalog)
+        transcript = await SqliteTranscript.open(root, catalog, clock=clock)
         stack.push_async_callback(transcript.close)
         vectors = await open_vectors(settings, root, embedder.weights_hash, embedder.dimension)
         stack.push_async_callback(vectors.close)

@@ -82,6 +82,12 @@ class Settings(BaseSettings):
         "all-MiniLM-L6-v2",
         description="the built-in weights, or a sentence-transformers model (hub name or folder)",
     )
+    embedding_backend: Literal["auto", "bfloat16", "float32", "sentence-transformers"] = Field(
+        "auto",
+        description="how it is run: auto (the built-in weights directly, in bfloat16 where the CPU has matrix "
+        "units for it, otherwise float32; any other model by sentence-transformers), bfloat16, float32, "
+        "sentence-transformers",
+    )
     embedding_threads: int = Field(1, ge=1, description="threads of the embedding model")
     emotion_model: str = Field("keywords", description="how emotions are read: keywords")
     reranker_model: str | None = Field(

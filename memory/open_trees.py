@@ -24,11 +24,14 @@ class _Place:
 class OpenTrees:
     """At most `limit` open trees, besides those in use this moment."""
 
-    def __init__(self, root: Path, limit: int, opened: Callable[[TreeFile], None]) -> None:
-        """`opened` is called with every tree that was opened, under its lock."""
+    def __init__(
+        self, root: Path, limit: int, opened: Callable[[TreeFile], None], clock: Callable[[], float]
+    ) -> None:
+        """`opened` is called with every tree that was opened, under its lock; `clock` dates what is stored."""
         self._root = root
         self._limit = limit
         self._opened = opened
+        self._clock = clock
         self._guard = threading.Lock()
         self._places: OrderedDict[TreeKey, _Place] = OrderedDict()
 
@@ -66,7 +69,7 @@ class OpenTrees:
         path = tree_path(self._root, key)
         if not create and not path.exists():
             return None
-        tree = TreeFile(path, key)
+        tree = TreeFile(path, key, self._clock)
         try:
             self._opened(tree)
         except BaseException:

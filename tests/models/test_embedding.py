@@ -229,9 +229,9 @@ def test_spans_cover_every_word_in_order_and_fit(lengths: list[int]) -> None:
 def test_no_word_is_lost_and_none_is_split(text: str) -> None:
     found = pieces(text, lambda words: [2] * len(words), size=40, overlap=10)
     whole = {word[:40] for word in text.split()}
-    assert {word[:40] for piece in found for word in piece.split()} >= whole
+    assert {word[:40] for piece in found for word in piece.text.split()} >= whole
 
 
 def test_text_without_spaces_is_cut_too() -> None:
     found = pieces("字" * 1000, lambda words: [len(word) for word in words], size=200, overlap=50)
-    assert len(found) > 5 and max(len(piece) for piece in found) <= 200
+    assert len(found) > 5 and max(len(piece.text) for piece in found) <= 200

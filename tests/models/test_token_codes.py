@@ -1,0 +1,115 @@
+"""Token codes: 128 bytes a token that say what the token vectors say, and late interaction over them."""
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.embedding_minilm import MiniLMBackend
+from models.encoding import unit
+from models.token_codes import DIMENSION, LARGEST, MINILM_PROJECTION, TokenCodec, drawn, maxsim
+from models.weights import BUILT_IN_SHA256
+
+SAID = [
+    "My sister Elena keeps bees outside of Lisbon.",
+    "The ferry to the island leaves at six in the morning.",
+    "I sold the violin in Porto, for less than the case was worth.",
+    "Old Wenzel winds the clock on the landing every evening.",
+    "The cast comes off on Tuesday, so no climbing until then.",
+    "We agreed on a code word: marzipan.",
+]
+ASKED = [
+    "Who looks after bees?",
+    "When does the boat depart?",
+    "What became of the violin?",
+    "Who takes care of the clock?",
+    "When may I climb again?",
+    "What was our secret code word?",
+]
+
+
+@pytest.fixture(scope="module")
+def backend() -> MiniLMBackend:
+    return MiniLMBackend("float32", 1)
+
+
+@pytest.fixture(scope="module")
+def codec() -> TokenCodec:
+    return TokenCodec.open(BUILT_IN_SHA256, 384)
+
+
+def test_a_token_takes_128_bytes(backend: MiniLMBackend, codec: TokenCodec) -> None:
+    made = backend.forward(["The lamp is lit."])[0]
+    codes = codec.codes(made.tokens)
+    assert codes.shape == (len(made.tokens), 128) and codes.dtype == np.int8
+    assert codec.codes(made.tokens[:0]).shape == (0, 128)
+
+
+def test_codes_keep_the_cosines_of_what_they_were_made_of(backend: MiniLMBackend, codec: TokenCodec) -> None:
+    tokens = np.vstack([made.tokens for made in backend.forward(SAID)])
+    projection = np.load(MINILM_PROJECTION).astype(np.float32)
+    projected = unit(tokens @ projection[:-1] + projection[-1])
+    values = codec.codes(tokens).astype(np.float32) * (LARGEST / 127)
+    assert values @ values.T == pytest.approx(projected @ projected.T, abs=0.01)
+
+
+def test_each_question_finds_its_answer(backend: MiniLMBackend, codec: TokenCodec) -> None:
+    said = [codec.codes(made.tokens) for made in backend.forward(SAID)]
+    asked = [codec.codes(made.tokens) for made in backend.forward(ASKED)]
+    assert [int(np.argmax(maxsim(query, said))) for query in asked] == list(range(len(SAID)))
+
+
+def test_bfloat16_and_float32_give_nearly_the_same_codes(codec: TokenCodec, backend: MiniLMBackend) -> None:
+    other = MiniLMBackend("bfloat16", 1)
+    for ours, theirs in zip(other.forward(SAID), backend.forward(SAID), strict=True):
+        a, b = (unit(codec.codes(made.tokens).astype(np.float32)) for made in (ours, theirs))
+        assert float((a * b).sum(axis=1).min()) > 0.999
+
+
+def test_codes_are_keyed_by_weights_and_projection(codec: TokenCodec) -> None:
+    projection = np.load(MINILM_PROJECTION).astype(np.float32)
+    assert TokenCodec(projection, BUILT_IN_SHA256).key == codec.key
+    assert TokenCodec(projection, "other weights").key != codec.key
+    projection[0, 0] += 1
+    assert TokenCodec(projection, BUILT_IN_SHA256).key != codec.key
+
+
+def test_the_shipped_projection_is_the_one_that_was_measured() -> None:
+    content = MINILM_PROJECTION.read_bytes()
+    assert (
+        hashlib.sha256(content).hexdigest()
+        == "3ba6205a4f226242449c483c6caddf5b5b6a131cb81f9e24ab7bd8dfd55b874d"
+    )
+
+
+@pytest.mark.parametrize("dimension", [16, 128, 768])
+def test_another_model_gets_an_even_projection_that_is_always_the_same(dimension: int) -> None:
+    rows = unit(np.random.default_rng(1).standard_normal((50, dimension)).astype(np.float32))
+    first, again = (TokenCodec.open("other weights", dimension) for _ in range(2))
+    assert first.key == again.key and (first.codes(rows) == again.codes(rows)).all()
+    values = unit(first.codes(rows).astype(np.float32))
+    error = 0.02 if dimension <= DIMENSION else 0.35
+    assert values @ values.T == pytest.approx(rows @ rows.T, abs=error)
+    assert drawn(dimension).shape == (dimension + 1, DIMENSION)
+
+
+codes_of = st.integers(0, 6).flatmap(
+    lambda n: st.lists(st.integers(-127, 127), min_size=n * 4, max_size=n * 4).map(
+        lambda flat: np.repeat(np.array(flat, np.int8).reshape(n, 4), DIMENSION // 4, axis=1)
+    )
+)
+
+
+@given(codes_of, st.lists(codes_of, max_size=6), st.booleans())
+def test_maxsim_is_its_definition(query: np.ndarray, texts: list[np.ndarray], weighted: bool) -> None:
+    weights = np.arange(len(query), dtype=np.float32) if weighted else np.ones(len(query), np.float32)
+    scores = maxsim(query, texts, weights if weighted else None)
+    step = LARGEST / 127
+    for text, score in zip(texts, scores, strict=True):
+        if not len(text) or not weights.sum():
+            assert score == 0
+            continue
+        cosines = (query * step) @ (text * step).T
+        assert score == pytest.approx(float(cosines.max(axis=1) @ weights / weights.sum()), abs=1e-3)
