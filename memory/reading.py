@@ -57,16 +57,14 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
     settled = None if newest and may_be_glued else _trims(row, path, tree, reading)
     if settled is not None:
         return [settled]
-    if len(parts) == 1 and not row.glued:
+    if not (row.glued or (row.merged and len(parts) > 1)):
         return [row]
     if merged := _run_of_stored(row, parts, tree):
         return merged
     said = _without_glue(row, path, tree, reading) if row.glued else parts
     if 0 < len(said) < len(parts):
         return _read_row(_part(row, said), path, tree, reading, newest=newest)
-    if row.glued or row.merged:
-        return _with_more(row, parts, path, tree, newest=newest)
-    return [row]
+    return _with_more(row, parts, path, tree, newest=newest)
 
 
 def _is_stored(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> bool:

@@ -13,7 +13,7 @@ import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from graph.errors import BadRequest
+from graph.errors import BadRequest, EmotionalRagError
 from graph.settings import Settings, load_settings
 from server.cli.reach import reachable_server, running_server
 from server.cli.sessions import checked
@@ -89,11 +89,17 @@ def send_all(client: httpx.Client, items: Sequence[Item]) -> tuple[Report, bool]
 
 
 def send(client: httpx.Client, item: Item) -> Report:
-    """Import one file; raises BadRequest in the server's words."""
+    """Import one file; raises BadRequest in the server's words, EmotionalRagError when the server goes away."""
     changed = item.path.stat().st_mtime
     known = about(item.name, changed)
     query = urlencode({"name": known.name, "group": known.group, "modified_at": changed}, errors="replace")
-    answer = client.post(f"/v1/import?{query}", content=blocks(item.path))
+    try:
+        answer = client.post(f"/v1/import?{query}", content=blocks(item.path))
+    except httpx.TransportError as error:
+        raise EmotionalRagError(
+            f"The server went away during {item.name} ({error}). What it had stored is kept: start it and run "
+            "the same command again, and it goes on from there."
+        ) from error
     if answer.status_code == 400:
         raise BadRequest(answer.json()["error"]["message"])
     return Report.model_validate(checked(answer))

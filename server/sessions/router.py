@@ -90,7 +90,7 @@ async def take_event(
 
 @router.get("/{session_id:path}")
 async def session(session_id: str, resources: OurResources) -> SessionObject:
-    """One session, by its id or its chat's id."""
+    """One session, by its chat's id or its own."""
     return session_object(await _session(resources, session_id))
 
 
@@ -115,12 +115,11 @@ async def _session(resources: Resources, session_id: str) -> Session:
 
 
 async def _find(resources: Resources, name: str) -> Session | None:
-    """A session by its id, else by its chat's id; nothing has an empty one."""
+    """A session by its chat's id, else by its own; nothing has an empty one."""
     if not name:
         return None
-    found = await resources.transcript.session(OWNER, name)
-    if found is None and (session_id := await resources.catalog.of_chat(OWNER, name)):
-        found = await resources.transcript.session(OWNER, session_id)
+    session_id = await resources.catalog.of_chat(OWNER, name)
+    found = await resources.transcript.session(OWNER, session_id or name)
     return found
 
 

@@ -29,6 +29,7 @@ const prompts = new Prompts();
 const reporter = new Reporter(look, showStatus);
 let yaml;
 let prompting = { regexed: (text) => text, withFiles: (_message, text) => text };
+/** The chat as it was when it was last told, or is about to be. */
 let last = { signature: '', hidden: 0 };
 /** The chat that is open; while another one loads, ids and messages do not belong together. */
 let opened;
@@ -79,9 +80,13 @@ async function beforeRequest(data) {
 
 function notice(type) {
     if (settings().report) {
-        last = { signature: signature(context()), hidden: hiddenCount(context()) };
+        last = standing();
         reporter.notice(type);
     }
+}
+
+function standing() {
+    return { signature: signature(context()), hidden: hiddenCount(context()) };
 }
 
 function lookAround() {
@@ -101,7 +106,11 @@ async function look() {
     if (document.body.dataset.generating) {
         return 'later';
     }
+    last = standing();
     const messages = await visibleChat(now, prompting);
+    if (standing().signature !== last.signature) {
+        return 'later';
+    }
     const character = now.groupId ? '' : now.name2;
     return { base: server.base, chatId: server.chatId || opened, messages, character, user_name: now.name1 };
 }

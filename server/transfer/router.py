@@ -73,10 +73,9 @@ async def _all(resources: Resources) -> list[Session]:
 
 
 async def _named(resources: Resources, name: str) -> Session:
-    """A session by its id, else by its chat's id."""
-    found = await resources.transcript.session(OWNER, name)
-    if found is None and (session_id := await resources.catalog.of_chat(OWNER, name)):
-        found = await resources.transcript.session(OWNER, session_id)
+    """A session by its chat's id, else by its own."""
+    session_id = await resources.catalog.of_chat(OWNER, name)
+    found = await resources.transcript.session(OWNER, session_id or name)
     if found is None:
         raise NotFound(f"There is no session {name!r}.")
     return found
