@@ -7,11 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from graph.checkpoints import forget
-from graph.errors import NotFound
-from graph.resources import Resources
-from memory.transcript import Session
 from server.dependencies import OWNER, OurResources
-from server.sessions import events
+from server.sessions import events, lookup
 from server.sessions.protocol import (
     ChatEvent,
     EventsTaken,
@@ -36,7 +33,7 @@ async def list_sessions(
 ) -> SessionList:
     """Sessions, most recently used first; with `chat_id` the one session of that chat."""
     if chat_id:
-        found = await _find(resources, chat_id)
+        found = await lookup.find(resources, chat_id)
         only = [found] if found and offset == 0 else []
         data = [session_object(session) for session in only]
         return SessionList(data=data, total=int(found is not None), has_more=False)
@@ -51,8 +48,8 @@ async def messages(
 ) -> MessageList | SessionObject:
     """The chat as it stands now, oldest message first; a `/messages` written as %2F belongs to the id."""
     if request.scope["raw_path"].lower().endswith(b"%2fmessages"):
-        return session_object(await _session(resources, f"{session_id}/messages"))
-    session = await _session(resources, session_id)
+        return session_object(await lookup.named(resources, f"{session_id}/messages"))
+    session = await lookup.named(resources, session_id)
     ids = session.path.slice(offset, offset + limit)
     found = await resources.transcript.messages(session.key, ids)
     data = [message_object(message) for message in found]
@@ -91,13 +88,13 @@ async def take_event(
 @router.get("/{session_id:path}")
 async def session(session_id: str, resources: OurResources) -> SessionObject:
     """One session, by its chat's id or its own."""
-    return session_object(await _session(resources, session_id))
+    return session_object(await lookup.named(resources, session_id))
 
 
 @router.delete("/{session_id:path}")
 async def delete_session(session_id: str, resources: OurResources) -> SessionDeleted:
     """Remove a session from every tier, once no turn of it is under way."""
-    found = await _session(resources, session_id)
+    found = await lookup.named(resources, session_id)
     async with resources.sessions.locked(OWNER, found.session_id):
         removed = await resources.transcript.delete(OWNER, found.session_id)
         tree_is_gone = not await resources.transcript.lines(found.key)
@@ -105,22 +102,6 @@ async def delete_session(session_id: str, resources: OurResources) -> SessionDel
         await resources.working.drop(OWNER, found.session_id)
         await forget(resources.checkpointer, f"{OWNER}:{found.session_id}")
     return SessionDeleted(id=found.session_id, messages=len(removed))
-
-
-async def _session(resources: Resources, session_id: str) -> Session:
-    found = await _find(resources, session_id)
-    if found is None:
-        raise NotFound(f"There is no session {session_id!r}.")
-    return found
-
-
-async def _find(resources: Resources, name: str) -> Session | None:
-    """A session by its chat's id, else by its own; nothing has an empty one."""
-    if not name:
-        return None
-    session_id = await resources.catalog.of_chat(OWNER, name)
-    found = await resources.transcript.session(OWNER, session_id or name)
-    return found
 
 
 def _readable_by(origin: str) -> dict[str, str]:

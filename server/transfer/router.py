@@ -11,10 +11,10 @@ from typing import Annotated, BinaryIO
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
-from graph.errors import NotFound
 from graph.resources import Resources
 from memory.transcript import Session
 from server.dependencies import OWNER, OurResources
+from server.sessions.lookup import named
 from server.transfer.chat_file import About
 from server.transfer.export import write_export
 from server.transfer.receive import import_file
@@ -52,14 +52,14 @@ async def export(
     """These sessions, or all, as JSON lines."""
     if session is None:
         return await _exported(resources, await _all(resources), "emotional-rag")
-    found = [await _named(resources, name) for name in session]
+    found = [await named(resources, name) for name in session]
     return await _exported(resources, found, "emotional-rag")
 
 
 @router.get("/v1/sessions/{session_id:path}/export")
 async def export_session(session_id: str, resources: OurResources) -> StreamingResponse:
     """Everything about a session as JSON lines."""
-    found = await _named(resources, session_id)
+    found = await named(resources, session_id)
     return await _exported(resources, [found], found.session_id)
 
 
@@ -70,15 +70,6 @@ async def _all(resources: Resources) -> list[Session]:
         found += page.sessions
         if not page.sessions or len(found) >= page.total:
             return sorted(found, key=lambda s: (s.key.tree_id, s.created_at, s.session_id))
-
-
-async def _named(resources: Resources, name: str) -> Session:
-    """A session by its chat's id, else by its own."""
-    session_id = await resources.catalog.of_chat(OWNER, name)
-    found = await resources.transcript.session(OWNER, session_id or name)
-    if found is None:
-        raise NotFound(f"There is no session {name!r}.")
-    return found
 
 
 async def _exported(resources: Resources, sessions: list[Session], name: str) -> StreamingResponse:
