@@ -19,8 +19,7 @@ from models.emotion_keywords import emotion_of
 from nodes import card_text
 from nodes.card_text import Cast, mentions
 from nodes.persona import find_card
-from server import sillytavern
-from server.sillytavern import interpret
+from server.sillytavern import interpret, markers, names
 from tests.fakes.openai_server import FakeOpenAI
 from tests.server.live import Live, said, serving
 from tests.server.test_errors import error_of
@@ -107,7 +106,7 @@ def patterns(*modules: ModuleType) -> dict[str, re.Pattern[str]]:
     }
 
 
-PATTERNS = patterns(card_text, sillytavern, emotion, emotion_keywords)
+PATTERNS = patterns(card_text, markers, names, emotion, emotion_keywords)
 READINGS: dict[str, Callable[[str], object]] = {
     "interpret a system message": lambda text: interpret(
         {"messages": [{"role": "system", "content": text}, *said("Hi")]}, {}

@@ -1,0 +1,77 @@
+"""What a request means: its kind, its chat, and who speaks in it.
+
+SillyTavern names neither chat nor character nor kind. `interpret` reads them from a tag where one came
+(`X-Chat-Id`, the path, `metadata`) and from the shape and texts of the body otherwise. In doubt a request is
+a normal turn: a reply that never comes back falls off the path by itself, a lost turn does not heal.
+
+What the body alone cannot tell (a tag with `kind` settles each):
+
+- `/gen` and other quiet prompts are taken for normal turns when they were streamed, when the chat ends with
+  the user's message, when there are no post-history instructions or several, in groups, or when
+  post-processing merged the system messages; unless the prompt begins as a shipped extension's does.
+- A normal turn is taken for quiet when streaming is off, the user sent an empty message, and exactly two
+  system messages (a note at depth 0 and post-history instructions) follow the character's last message.
+- An empty message sent in a chat without post-history instructions ends with the character's message, as a
+  continue prefill does, and is taken for it. Merged into a single message, either is a normal turn.
+- With edited markers a continue is a normal turn, and an impersonation a normal turn or, unstreamed, quiet.
+- Raw requests that play a role ("You are an expert summarizer"), that stream, or that have three or more
+  messages are taken for normal turns; so is a lone message of a client that names its user.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graph.state import ChatMessage, Kind
+from nodes.persona import find_card
+from server.sillytavern.kinds import read_kind
+from server.sillytavern.markers import DEFAULT, Markers
+from server.sillytavern.names import distinct, read_names
+from server.sillytavern.tag import read_tag, word_of
+
+NAMES = 200
+"""Speaker names taken from a request at most: every message is compared with each."""
+LONGEST_NAME = 100
+"""Characters above which something is no speaker's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Interpretation:
+    """What a request means; empty strings where nothing was found."""
+
+    kind: Kind
+    chat_id: str
+    """From the path, the header X-Chat-Id or `metadata.chat_id`, in this order."""
+    user: str
+    """OpenAI's `user` field as it came."""
+    character: str
+    user_name: str
+    names: list[str]
+    """All speaker names: character, user, group members."""
+    tagged: bool
+    """The kind was told by a tag, not read from the body."""
+
+
+def interpret(
+    body: Mapping[str, Any],  # Any: a request as it came
+    headers: Mapping[str, str],
+    path_chat_id: str = "",
+    markers: Markers = DEFAULT,
+) -> Interpretation:
+    """Read kind, chat, character and speaker names from a chat completion request.
+
+    Never raises for a body whose `messages` is a list of dicts; values of unexpected types count as absent.
+    """
+    tag = read_tag(body, headers, path_chat_id)
+    messages: list[ChatMessage] = [m for m in body.get("messages") or [] if isinstance(m, dict)]
+    character, user_name, members = read_names(messages, markers)
+    character, user_name = tag.character or character, tag.user_name or user_name
+    if not character:
+        character = find_card(messages, "", user_name).name
+    named = distinct([character, user_name, *tag.members, *members])
+    names = [name for name in named if len(name) <= LONGEST_NAME][:NAMES]
+    others = frozenset(names) - {character}
+    kind, tagged = read_kind(body, headers, messages, tag, markers, others)
+    return Interpretation(kind, tag.chat_id, word_of(body.get("user")), character, user_name, names, tagged)

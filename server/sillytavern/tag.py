@@ -1,0 +1,72 @@
+"""What a request says about itself: chat id, kind and names, in the path, a header or `metadata`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from graph.state import Kind
+
+_KINDS: dict[str, Kind] = {
+    "normal": "normal",
+    "swipe": "normal",
+    "regenerate": "normal",
+    "retry": "normal",
+    "append": "normal",
+    "continue": "continue",
+    "impersonate": "impersonate",
+    "quiet": "quiet",
+    "raw": "raw",
+    "test": "test",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """Its values; empty where nothing was told."""
+
+    chat_id: str
+    kind: Kind | None
+    kind_is_last: bool
+    """The kind came as `gen_type`, SillyTavern's macro for the *last* generation: stale on raw requests."""
+    character: str
+    user_name: str
+    members: list[str]
+
+
+def read_tag(
+    body: Mapping[str, Any],  # Any: a request as it came
+    headers: Mapping[str, str],
+    path_chat_id: str,
+) -> Tag:
+    """Read the tag of a request; values of unexpected types count as absent."""
+    raw = body.get("metadata")
+    metadata: Mapping[str, object] = raw if isinstance(raw, dict) else {}
+    told = _KINDS.get(_first(metadata, "kind").lower())
+    last = _KINDS.get(_first(metadata, "gen_type").lower())
+    group = metadata.get("group") or metadata.get("group_members") or metadata.get("members")
+    members = group.split(",") if isinstance(group, str) else group if isinstance(group, list) else []
+    return Tag(
+        chat_id=word_of(path_chat_id) or header(headers, "x-chat-id") or _first(metadata, "chat_id"),
+        kind=told or last,
+        kind_is_last=told is None and last is not None,
+        character=_first(metadata, "character", "char"),
+        user_name=_first(metadata, "user_name"),
+        members=[word for member in members if (word := word_of(member))],
+    )
+
+
+def word_of(value: object) -> str:
+    """A tag's value as text; empty and unfilled macros (`{{chatId}}`) are none."""
+    text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
+    return "" if "{{" in text else text
+
+
+def header(headers: Mapping[str, str], name: str) -> str:
+    """A header's value by its lower-case name."""
+    return next((word_of(value) for key, value in headers.items() if key.lower() == name), "")
+
+
+def _first(metadata: Mapping[str, object], *fields: str) -> str:
+    return next((word for field in fields if (word := word_of(metadata.get(field)))), "")
