@@ -81,6 +81,8 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     scope = memory_scope(asked.body, request.headers, settings.memory_scope)
     turn = _turn(asked, meant)
     of_session = _session_request(turn, meant.user)
+    if meant.user and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
+        turn.user_name = meant.user
     run, task = turns.start(turn, of_session, streamed=asked.stream, memory=scope)
     watcher = asyncio.create_task(_watch(request.receive, run))
     task.add_done_callback(lambda _: watcher.cancel())

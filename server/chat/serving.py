@@ -25,6 +25,9 @@ STREAM_MODES: list[Literal["custom", "updates"]] = ["custom", "updates"]
 ACTIVE_FOR = 900.0
 """Seconds after its last turn during which a session counts as active."""
 
+SOMEBODY = "User"
+"""The name of a user who has none."""
+
 
 @dataclass(eq=False)
 class Run:
@@ -49,8 +52,15 @@ class Run:
         self.stops.stop(self.turn.turn_id, keep=self.streamed)
         self.events.abandon()
 
-    def assign(self, assignment: Assignment) -> None:
-        """Tell the turn which session it belongs to."""
+    def assign(self, assignment: Assignment, request: Request) -> None:
+        """Tell the turn which session it belongs to.
+
+        A session that the OpenAI field `user` selects is named after that user; once a request of it brings
+        history it is not, so that the client's next chat does not begin in it.
+        """
+        session, sends_history = assignment.session, len(request.window) > 1
+        if sends_history and session is not None and request.user and session.user_name == request.user:
+            self.turn.user_name = self.turn.user_name or SOMEBODY
         self.turn.session_id = assignment.session_id
         self.turn.tree_id = assignment.key.tree_id
         self.turn.forked_from = assignment.forked_from
@@ -132,11 +142,11 @@ class Turns:
         sessions = self._resources.sessions
         if run.turn.kind in STORED_KINDS:
             async with sessions.turn(request) as assignment:
-                run.assign(assignment)
+                run.assign(assignment, request)
                 await self._stored_turn(run)
             return
         if run.turn.kind in ("quiet", "impersonate"):
-            run.assign(await sessions.find(request))
+            run.assign(await sessions.find(request), request)
         stream = self._fleeting.astream(_input(run.turn), context=run.context, stream_mode=STREAM_MODES)
         async for mode, chunk in stream:
             await run.take(mode, chunk)
