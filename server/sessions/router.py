@@ -6,9 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from graph.checkpoints import forget
 from server.dependencies import OWNER, OurResources
-from server.sessions import events, lookup
+from server.sessions import events, lookup, removal
 from server.sessions.protocol import (
     ChatEvent,
     EventsTaken,
@@ -93,15 +92,9 @@ async def session(session_id: str, resources: OurResources) -> SessionObject:
 
 @router.delete("/{session_id:path}")
 async def delete_session(session_id: str, resources: OurResources) -> SessionDeleted:
-    """Remove a session from every tier, once no turn of it is under way."""
-    found = await lookup.named(resources, session_id)
-    async with resources.sessions.locked(OWNER, found.session_id):
-        removed = await resources.transcript.delete(OWNER, found.session_id)
-        tree_is_gone = not await resources.transcript.lines(found.key)
-        await resources.vectors.delete(found.key, None if tree_is_gone else removed)
-        await resources.working.drop(OWNER, found.session_id)
-        await forget(resources.checkpointer, f"{OWNER}:{found.session_id}")
-    return SessionDeleted(id=found.session_id, messages=len(removed))
+    """Remove a session from every tier, with the lines it left; waits for the turn under way."""
+    session, messages = await removal.remove(resources, session_id)
+    return SessionDeleted(id=session.session_id, messages=messages)
 
 
 def _readable_by(origin: str) -> dict[str, str]:
