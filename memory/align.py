@@ -94,7 +94,7 @@ def _align(
     found = matches(window, path, tree)
     known = sum(bool(tree.ids_of(row.fingerprint)) for row in window)
     if known >= len(found) + TELLING_ROWS or (pinned and not found):
-        line = _line_elsewhere(window, tree)
+        line = _line_elsewhere(window, path, tree)
         if line is not None and len(matches(window, line, tree)) > len(found):
             elsewhere = _align(window, line, tree, pinned=True, continues=continues)
             return _on_another_line(elsewhere, path, tree, "edit" if pinned else "fork")
@@ -263,15 +263,21 @@ def _lone(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
     return Alignment("append", laid.ranges, rows, 0, 0, [], 0, [], len(path), "append", [])
 
 
-def _line_elsewhere(window: Sequence[Incoming], tree: TreeView) -> Path | None:
-    """The line of the newest user message of the window that the tree holds, off the session's path."""
+def _line_elsewhere(window: Sequence[Incoming], path: Path, tree: TreeView) -> Path | None:
+    """The line of the newest user message of the window that the tree holds, off the session's path.
+
+    Where it leaves the path its head is the path's: what was deleted there is no part of the line either.
+    """
     for said in reversed(window):
         ids = tree.ids_of(said.fingerprint) if said.role == "user" else ()
         if ids:
-            line = [ids[-1]]
-            while (parent := tree.parent(line[-1])) is not None:
+            line, parent = [ids[-1]], tree.parent(ids[-1])
+            while parent is not None and parent not in path:
                 line.append(parent)
-            return Path(encode(reversed(line)))
+                parent = tree.parent(parent)
+            at = None if parent is None else path.position(parent)
+            head = [] if at is None else path.between(0, at + 1)
+            return Path([*head, *encode(reversed(line))])
     return None
 
 

@@ -64,9 +64,8 @@ class Derive:
             await self._transcript.set_emotion(key, message.id, emotion.label, emotion.confidence, weight)
 
     async def _message_items(self, message: Message | None) -> list[Item]:
-        if message is None:
-            return []
-        return [Item("message", message.id, await self._embedder.embed(certain_text(message)))]
+        text = "" if message is None else certain_text(message)
+        return [Item("message", message.id, await self._embedder.embed(text))] if message and text else []
 
     async def _card_items(self, key: TreeKey, job: Job) -> list[Item]:
         chunks = await self._transcript.card_chunks(key, job.payload["chunks"])

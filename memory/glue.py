@@ -41,5 +41,12 @@ def runs(length: int) -> Iterator[tuple[int, int]]:
 
 
 def certain_text(message: Message) -> str:
-    """What a message certainly says: all of it, or its first paragraph while it is unsettled."""
-    return paragraphs(message.text)[0] if message.unsettled else message.text
+    """What a message certainly says: all of it; while it is unsettled its first paragraph, where the speaker's
+    name leads it, else nothing, for glue stands before a text as well as after it."""
+    if not message.unsettled:
+        return message.text
+    return paragraphs(message.text)[0] if _is_named(message) else ""
+
+
+def _is_named(message: Message) -> bool:
+    return bool(message.speaker) and message.text.lstrip().startswith(f"{message.speaker}:")

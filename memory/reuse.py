@@ -10,6 +10,8 @@ from memory.transcript import TreeView
 
 LONGEST_ABSENCE = 64
 """How many messages in a row may have left the path above one that comes back to the path's end."""
+COME_BACK = 2
+"""So many hidden messages may come back before it in the same request, edited since, so that nothing tells them."""
 
 
 def stored_again(
@@ -32,8 +34,8 @@ def stored_again(
 
 
 def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], message_id: int) -> bool:
-    """Whether its nearest ancestor on the path is followed by no more messages than have left in between,
-    besides older ones that were hidden when it was said."""
+    """Whether its nearest ancestor on the path is followed by hardly more messages than have left in between,
+    besides older ones that were hidden when it was said; where none have left it is another answer there."""
     left = 0
     ancestor = tree.parent(message_id)
     while ancestor is not None and ancestor not in laid and ancestor not in later:
@@ -46,4 +48,5 @@ def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], mess
         return after is not None and left > 0
     path = Path(laid.ranges)
     following = path.slice(len(path) - after)
-    return sum(i < 0 or not stands_before(i, message_id, tree) for i in following) <= left
+    instead = sum(i < 0 or not stands_before(i, message_id, tree) for i in following)
+    return instead <= left + COME_BACK if left else not instead

@@ -29,13 +29,15 @@ class Summariser:
     words: int
 
     async def __call__(self, key: TreeKey, job: Job) -> None:
-        """Write the summary, or drop the job when its messages are on the session's path no longer."""
+        """Write the summary, or drop the job when its messages are on the session's path no longer or nothing
+        that they say is certain."""
         session = await self.transcript.session(key.owner, job.payload["session_id"])
         ids = list(Path(job.payload["over"]))
-        if session is None or not stands(session.path, ids):
+        stood = session is not None and stands(session.path, ids)
+        messages = [m for m in await self.transcript.messages(key, ids) if certain_text(m)] if stood else []
+        if not messages:
             await self.transcript.finish_jobs(key, [job.id])
             return
-        messages = await self.transcript.messages(key, ids)
         if self.chat.provider == "embedded":
             text, source = extract(messages, self.words), "extractive"
         else:
@@ -62,7 +64,7 @@ def stands(path: Path, ids: Sequence[int]) -> bool:
 
 
 def said(message: Message) -> str:
-    """A message with its speaker before it, once."""
+    """What a message certainly says, with its speaker before it, once."""
     return _attributed(message, certain_text(message))
 
 

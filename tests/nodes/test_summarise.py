@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from memory.glue import certain_text
 from memory.path import Path, encode
-from memory.summaries import extract, said
+from memory.summaries import extract
 from memory.transcript import Message, Summary
 from nodes.summarise import due
 
@@ -38,7 +42,18 @@ def test_a_run_stands_together_on_the_path_and_no_message_is_in_two(ids: list[in
     assert all(len(run) == every for run in runs)
 
 
-def test_text_that_post_processing_may_have_glued_on_is_never_summarised() -> None:
-    text = "I sold the boat.\n\nStay with Mira's voice."
+@pytest.mark.parametrize(
+    ("text", "certain"),
+    [
+        ("Alex: I sold the boat.\n\nStay with Mira's voice.", "Alex: I sold the boat."),
+        ("I sold the boat.\n\nStay with Mira's voice.", ""),
+        ("The mood is calm.\n\nI sold the boat.", ""),
+        ("The mood is calm.\n\nAlex: I sold the boat.", ""),
+    ],
+)
+def test_text_that_post_processing_may_have_glued_on_is_never_summarised(text: str, certain: str) -> None:
     message = Message(1, None, "user", "Alex", text, 1, True, "neutral", 0.0, 0.5, "t", 0.0)
-    assert extract([message], 50) == said(message) == "Alex: I sold the boat."
+    assert certain_text(message) == certain
+    assert extract([message], 50) == certain
+    settled = replace(message, unsettled=False)
+    assert certain_text(settled) == text

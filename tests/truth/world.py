@@ -343,7 +343,7 @@ class World:
                 for more in range(len(self._head(window)), len(self.chat.shown)):
                     yield self.chat.shown[:more] + rest
         for earlier in self.chat.earlier:
-            yield self._head(window, earlier) + rest
+            yield self._earlier_head(window, earlier) + rest
         for left in self.chat.left:
             rows = [(said.role, plain(said.text)) for said in window]
             if _common(rows, _lines(left)) >= _common(rows, _lines(self.chat.shown)):
@@ -358,6 +358,11 @@ class World:
         start = self.chat.said.index(window[0])
         shown = self.chat.shown if shown is None else shown
         return [s for s in shown if self.chat.said.index(s.said) < start]
+
+    def _earlier_head(self, window: Sequence[Said], earlier: Sequence[Shown]) -> list[Shown]:
+        """What an earlier reading of the chat had before the window, its first message before an edit too."""
+        own = [n for n, s in enumerate(earlier) if s.said is window[0]]
+        return list(earlier[: own[-1]]) if len(own) > 1 else self._head(window, earlier)
 
     def _head_of(self, other: Chat, window: Sequence[Said]) -> list[Shown]:
         """What a chat that was taken for this one shows from before the window."""
