@@ -25,6 +25,7 @@ MARKER_FIELDS = (
     "marker_new_chat",
     "marker_new_group_chat",
     "marker_example_chat",
+    "marker_placeholder",
     "marker_quiet",
 )
 
@@ -115,6 +116,11 @@ class Settings(BaseSettings):
         "[Start a new group chat. Group members:", description="its New Group Chat text, before {{group}}"
     )
     marker_example_chat: str = Field("[Example Chat]", description="its New Example Chat text")
+    marker_placeholder: str = Field(
+        "[Start a new chat]|Let's get started.",
+        description="the user message that strict post-processing puts before a greeting (promptPlaceholder in "
+        "config.yaml); | between several",
+    )
     marker_quiet: str = Field(
         "",
         description="beginnings of other prompts that are no chat turn (an edited Summarize prompt), "

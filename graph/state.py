@@ -47,6 +47,18 @@ class Turn:
     model: str = ""
     sampling: dict[str, Any] = field(default_factory=dict)
     """The request's other fields as they came: temperature, max_tokens, tools, stop, n, min_p, ..."""
+    spoken: list[list[Any]] = field(default_factory=list)
+    """Index and text of each message of which somebody said less than it holds; an empty text: it is nobody's
+    words, such as a note that the front-end put into the chat."""
+
+    def as_spoken(self) -> list[ChatMessage]:
+        """The messages with what somebody said as their text."""
+        said = dict(map(tuple, self.spoken))
+        return [m | {"content": said[i]} if i in said else m for i, m in enumerate(self.messages)]
+
+    def nobodys(self) -> set[int]:
+        """Indices of the messages that nobody said any of."""
+        return {index for index, text in self.spoken if not text}
 
     def as_input(self) -> dict[str, Any]:
         """The input of a run: `messages`, and the other fields as `request`."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graph.settings import PERCENT_FIELDS, Settings
-from graph.state import ChatMessage, TurnState
+from graph.state import ChatMessage, Turn, TurnState
 from memory.path import Path
 from memory.transcript import Message, Transcript, TreeKey
 from memory.working import WorkingMemory
@@ -65,9 +65,10 @@ class Ruler:
     async def measure(self, state: TurnState) -> Measured:
         """Label and count the messages of a request."""
         counts = await self.messages(state.messages)
-        tools = state.sampling.get("tools")
+        tools, nobodys = state.sampling.get("tools"), state.nobodys()
         extra = (await self.counter.count([json.dumps(tools)]))[0] if tools else 0
         labels = parts_of(state.messages, newest_index(state))
+        labels = ["system" if i in nobodys else label for i, label in enumerate(labels)]
         percents = [getattr(self.settings, name) for name in PERCENT_FIELDS]
         split = shares(self.chat.context_tokens, percents, max_tokens_of(state.sampling))
         return Measured(split, labels, counts, extra)
@@ -93,10 +94,11 @@ def max_tokens_of(sampling: dict[str, Any]) -> int | None:
     return None
 
 
-def newest_index(state: TurnState) -> int | None:
-    """Index in `messages` of the last user message, whether it has text or only an image."""
-    roles = [m["role"] for m in state.messages]
-    return len(roles) - 1 - roles[::-1].index("user") if "user" in roles else None
+def newest_index(turn: Turn) -> int | None:
+    """Index in `messages` of the last message that the user sent, whether it has text or only an image."""
+    nobodys = turn.nobodys()
+    users = (i for i, m in enumerate(turn.messages) if m["role"] == "user" and i not in nobodys)
+    return max(users, default=None)
 
 
 def kept_from(state: TurnState) -> int:

@@ -17,6 +17,7 @@ from memory.files import safe_name
 from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Session, Transcript, TreeKey
+from nodes.history import newest_index
 
 ROLES = {"human": "user", "ai": "assistant"}
 """LangChain's names for the roles."""
@@ -44,7 +45,7 @@ class Reconcile:
             return update | {"prompt": messages, "prompt_parts": ["history"] * len(messages)}
         session = await self._session(owner, turn.session_id, turn.forked_from)
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
-        window = incoming(messages, turn.names, turn.user_name)
+        window = incoming(turn.as_spoken(), turn.names, turn.user_name)
         alignment = await self._align(turn, key, session, window)
         return update | {"tree_id": key.tree_id} | planned(turn, session, alignment)
 
@@ -96,7 +97,7 @@ def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[s
         | ({} if row.text == text_of(turn.messages[row.index].get("content")) else {"text": row.text})
         for row, message_id in zip(window, alignment.rows, strict=True)
     ]
-    last_user = max((i for i, m in enumerate(turn.messages) if m["role"] == "user"), default=None)
+    last_user = newest_index(turn)
     lengthened = kind == "continue" and bool(window) and window[-1].role == "assistant"
     on_path = {row["id"] for row in rows}
     shown = Path(alignment.path)

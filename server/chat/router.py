@@ -101,6 +101,7 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
         character=meant.character,
         user_name=meant.user_name,
         names=list(meant.names),
+        spoken=meant.spoken,
         model=asked.model,
         sampling=asked.sampling,
     )
@@ -109,7 +110,7 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
 def _session_request(turn: Turn, user: str) -> sessions.Request:
     return sessions.Request(
         owner=OWNER,
-        window=incoming(turn.messages, turn.names, turn.user_name),
+        window=incoming(turn.as_spoken(), turn.names, turn.user_name),
         chat_id=turn.chat_id,
         user=user,
         character=turn.character,

@@ -21,7 +21,7 @@ What the body alone cannot tell (a tag with `kind` settles each):
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from graph.state import ChatMessage, Kind
@@ -29,6 +29,7 @@ from nodes.persona import find_card
 from server.sillytavern.kinds import read_kind
 from server.sillytavern.markers import DEFAULT, Markers
 from server.sillytavern.names import distinct, read_names
+from server.sillytavern.spoken import spoken
 from server.sillytavern.tag import read_tag, word_of
 
 NAMES = 200
@@ -52,6 +53,8 @@ class Interpretation:
     """All speaker names: character, user, group members."""
     tagged: bool
     """The kind was told by a tag, not read from the body."""
+    spoken: list[list[Any]] = field(default_factory=list)
+    """Index and text of the messages of which somebody said less than they hold, or nothing (JSON)."""
 
 
 def interpret(
@@ -74,4 +77,6 @@ def interpret(
     names = [name for name in named if len(name) <= LONGEST_NAME][:NAMES]
     others = frozenset(names) - {character}
     kind, tagged = read_kind(body, headers, messages, tag, markers, others)
-    return Interpretation(kind, tag.chat_id, word_of(body.get("user")), character, user_name, names, tagged)
+    left = spoken(messages, tag.injected, names, markers)
+    user = word_of(body.get("user"))
+    return Interpretation(kind, tag.chat_id, user, character, user_name, names, tagged, left)

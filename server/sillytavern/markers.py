@@ -32,6 +32,8 @@ class Markers:
     new_group_chat: str = "[Start a new group chat. Group members:"
     example_chat: str = "[Example Chat]"
     test_message: str = "Hi"
+    placeholders: tuple[str, ...] = ("[Start a new chat]", "Let's get started.")
+    """Whole texts, not beginnings."""
     quiet: tuple[str, ...] = (
         "Ignore previous instructions. Summarize",
         "Ignore previous instructions. Classify",
@@ -50,6 +52,7 @@ DEFAULT = Markers()
 def markers_of(settings: Settings) -> Markers:
     """The markers that the settings name; a whole text may be given, what a macro fills in is cut off."""
     more = map(_fixed, settings.marker_quiet.split("|"))
+    placeholders = (text.strip() for text in settings.marker_placeholder.split("|"))
     return Markers(
         continue_nudge=_fixed(settings.marker_continue),
         impersonation=_fixed(settings.marker_impersonate),
@@ -57,6 +60,7 @@ def markers_of(settings: Settings) -> Markers:
         new_chat=_fixed(settings.marker_new_chat),
         new_group_chat=_fixed(settings.marker_new_group_chat),
         example_chat=_fixed(settings.marker_example_chat),
+        placeholders=tuple(filter(None, placeholders)),
         quiet=(*DEFAULT.quiet, *filter(None, more)),
     )
 

@@ -33,6 +33,8 @@ class Tag:
     character: str
     user_name: str
     members: list[str]
+    injected: list[tuple[int, str]]
+    """Place and text of what the front-end put between the chat's messages: before post-processing."""
 
 
 def read_tag(
@@ -54,6 +56,7 @@ def read_tag(
         character=_first(metadata, "character", "char"),
         user_name=_first(metadata, "user_name"),
         members=[word for member in members if (word := word_of(member))],
+        injected=_injected(metadata.get("injected")),
     )
 
 
@@ -70,3 +73,12 @@ def header(headers: Mapping[str, str], name: str) -> str:
 
 def _first(metadata: Mapping[str, object], *fields: str) -> str:
     return next((word for field in fields if (word := word_of(metadata.get(field)))), "")
+
+
+def _injected(told: object) -> list[tuple[int, str]]:
+    pairs = (
+        [pair for pair in told if isinstance(pair, list) and len(pair) == 2] if isinstance(told, list) else []
+    )
+    return [
+        (at, text) for at, text in pairs if isinstance(at, int) and isinstance(text, str) and text.strip()
+    ]

@@ -1,0 +1,80 @@
+"""What of a request nobody said: what a front-end writes between a chat's messages in their roles.
+
+A note or lore may have the role of the user or of the character. Untold it is taken for a message; it is off
+the path again as soon as a request shows the chat without it in that place. The extension tells it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from graph.state import ChatMessage
+from memory.incoming import ROLES
+from server.sillytavern.markers import Markers, role_of, text_in
+
+BREAK = "\n\n"
+"""What post-processing writes between texts that it merges."""
+
+
+def spoken(
+    messages: Sequence[ChatMessage],
+    injected: Sequence[tuple[int, str]],
+    names: Sequence[str],
+    markers: Markers,
+) -> list[list[Any]]:  # Any: JSON, index and text
+    """Index and remaining text of the messages that hold more than somebody said; empty text: nothing is left.
+
+    `injected`: what was told to be nobody's words, with its place before post-processing, which may have
+    merged it with its neighbours and put one of `names` before it.
+    """
+    said = {i: text_in(m) for i, m in enumerate(messages) if role_of(m) in ROLES}
+    left = {i: "" for i in _placeholder(messages, markers)}
+    merged = []
+    for at, text in injected:
+        if said.get(at, "").strip() == text.strip():
+            left[at] = ""
+        else:
+            merged.append(text.strip())
+    for i, text in _without(merged, {i: text for i, text in said.items() if i not in left}, names).items():
+        if text != said[i]:
+            left[i] = text
+    return [[i, left[i]] for i in sorted(left)]
+
+
+def _placeholder(messages: Sequence[ChatMessage], markers: Markers) -> list[int]:
+    """The user message that strict post-processing puts before a chat that begins with the character's."""
+    first = next((i for i, m in enumerate(messages) if role_of(m) != "system"), len(messages))
+    roles = [role_of(m) for m in messages[first:]]
+    is_strict = first < 2 and "system" not in roles and roles[:2] == ["user", "assistant"]
+    return [first] if is_strict and text_in(messages[first]).strip() in markers.placeholders else []
+
+
+def _without(pieces: Sequence[str], said: dict[int, str], names: Sequence[str]) -> dict[int, str]:
+    """The texts by index without the pieces, which stand in them in this order, each between blank lines."""
+    left = dict(said)
+    rows, row, start = sorted(said), 0, 0
+    for piece in pieces:
+        for n in range(row, len(rows)):
+            found = _find(left[rows[n]], piece, start if n == row else 0, names)
+            if found is not None:
+                before, after = left[rows[n]][: found[0]].rstrip("\n"), left[rows[n]][found[1] :].lstrip("\n")
+                left[rows[n]] = BREAK.join(filter(None, (before, after)))
+                row, start = n, len(before)
+                break
+    return left
+
+
+def _find(text: str, piece: str, start: int, names: Sequence[str]) -> tuple[int, int] | None:
+    """Where a piece begins and ends in a text, a speaker's name before it included."""
+    at = text.find(piece, start)
+    while at >= 0:
+        end = at + len(piece)
+        if end == len(text.rstrip()) or text.startswith(BREAK, end):
+            for lead in ("", *(f"{name}: " for name in names)):
+                begin = at - len(lead)
+                led = begin >= 0 and text.startswith(lead, begin)
+                if led and (not text[:begin].strip() or text.endswith(BREAK, 0, begin)):
+                    return begin, end
+        at = text.find(piece, at + 1)
+    return None
