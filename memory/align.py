@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Literal, Protocol
+from typing import Protocol
 
+from memory.alignment import Alignment, Change, users_of, with_moved
 from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
-from memory.path import Path, PathBuilder, Ranges, encode
+from memory.path import Path, PathBuilder, encode
 from memory.places import merged_before, place_before
 from memory.reading import Reading, read
 from memory.reuse import stored_again
@@ -25,37 +26,6 @@ TELLING_ROWS = 3
 """So many rows that a tree holds off the path tell that they are another line of it."""
 LONE_PATH = 16
 """A longer path is no single message and its answers."""
-Change = Literal["new", "append", "retry", "edit", "fork"]
-
-
-@dataclass(frozen=True, slots=True)
-class Alignment:
-    """The plan of a turn; what leaves the path is in `left` or in `holes`, never in both."""
-
-    change: Change
-    path: Ranges
-    """The path as the window shows it; a negative entry -i-1 is the new message of window row i."""
-    rows: list[int | None]
-    """The stored message of each window row, None where it is new."""
-    matched: int
-    """Rows that were found on the stored path, in order."""
-    matched_users: int
-    left: list[int]
-    """Messages that leave the path: its tail, and what edits replace."""
-    left_users: int
-    """User messages of the tail that leaves."""
-    holes: list[int]
-    """Messages between two matched ones that the window does not show: hidden, deleted or moved."""
-    head: int
-    """How many messages stand on the path before the window's first row."""
-    apart_from_holes: Change
-    """What the change would be if the holes were shown."""
-    hole_after: list[int]
-    """For each hole the row after which it stood."""
-    window: Sequence[Incoming] = ()
-    """The window's rows as they were read: `rows` and `path` speak of these."""
-    settled: Sequence[Settled] = ()
-    glue: Sequence[int] = ()
 
 
 class Aligner(Protocol):
@@ -112,27 +82,6 @@ def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Set
         for n, (i, row) in enumerate(zip(found.rows, reading.rows, strict=True))
         if i is not None and n != newest and tree.unsettled(i) and i not in trimmed
     ]
-
-
-def with_moved(alignment: Alignment, moved: set[int]) -> Alignment:
-    """Put holes that the front-end moved into a system message back on the path, where they stood."""
-    back = [(after, i) for after, i in zip(alignment.hole_after, alignment.holes, strict=True) if i in moved]
-    if not back:
-        return alignment
-    laid = PathBuilder(Path(alignment.path).between(0, alignment.head))
-    for row, stored in enumerate(alignment.rows):
-        laid.add(-row - 1 if stored is None else stored)
-        for after, hole in back:
-            if after == row:
-                laid.add(hole)
-    stay = [(a, i) for a, i in zip(alignment.hole_after, alignment.holes, strict=True) if i not in moved]
-    return replace(
-        alignment,
-        path=laid.ranges,
-        holes=[i for _, i in stay],
-        hole_after=[a for a, _ in stay],
-        change=alignment.change if stay else alignment.apart_from_holes,
-    )
 
 
 def _matched(
@@ -246,7 +195,17 @@ def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignm
     left = [i for i in path if i not in shown] if window else []
     change: Change = "new" if window else "append"
     return Alignment(
-        change, laid.ranges, rows, 0, 0, left, _users(left, tree), [], 0 if window else len(path), change, []
+        change,
+        laid.ranges,
+        rows,
+        0,
+        0,
+        left,
+        users_of(left, tree),
+        [],
+        0 if window else len(path),
+        change,
+        [],
     )
 
 
@@ -290,11 +249,7 @@ def _on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: C
         change=change,
         apart_from_holes=change,
         left=left,
-        left_users=_users(left, tree),
+        left_users=users_of(left, tree),
         holes=[],
         hole_after=[],
     )
-
-
-def _users(ids: Sequence[int], tree: TreeView) -> int:
-    return sum(tree.role(i) == "user" for i in ids)
