@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from memory.align import Aligner, align
+from tests.truth.checks import holds_nothing_twice, is_as_fresh, is_as_replayed
 from tests.truth.front_end import Style
 from tests.truth.memory_under_test import Memory
 from tests.truth.world import World
@@ -94,8 +95,8 @@ class FrontEndMachine(RuleBasedStateMachine):
         before, self.world.agreed = self.world.requests, False
         self.run(action)
         if self.world.requests > before:
-            self.run(self.world.check())
-            self.run(self.world.check_fresh(self.fresh))
+            self.run(holds_nothing_twice(self.world))
+            self.run(is_as_fresh(self.world, self.fresh))
         self.world.agreed = True
 
     def teardown(self) -> None:
@@ -105,7 +106,7 @@ class FrontEndMachine(RuleBasedStateMachine):
                 type(self).requests += self.world.requests
                 type(self).replays += self.world.replays
             if hasattr(self, "world") and self.world.requests and self.world.agreed and self.to_the_end:
-                self.run(self.world.replayed(self.fresh))
+                self.run(is_as_replayed(self.world, self.fresh))
         finally:
             self._close()
 

@@ -1,0 +1,71 @@
+"""What must hold after each request, besides that the path is what was shown."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from tests.truth.lines import Line, lines_of, merged, near, plain, said_in
+from tests.truth.memory_under_test import Kept, Memory, as_delivered
+from tests.truth.world import World
+
+
+async def holds_nothing_twice(world: World) -> None:
+    """The tree of the last request's session holds nothing twice."""
+    kept = world.kept
+    for said in world.chat.said:
+        for text in said.swipes:
+            world.origins[said.role, plain(text)].add(said.origin)
+    for shown in world.chat.shown:
+        world.origins[shown.said.role, plain(shown.text)].add(shown.said.origin)
+    tree = await world.memory.stored(kept.session.key)
+    seen: defaultdict[Line, int] = defaultdict(int)
+    for message in (m for m in tree if not m.unsettled and said_in(m)):
+        seen[message.role, plain(message.text)] += 1
+    for line, times in seen.items():
+        assert times <= max(1, len(world.origins.get(line, ()))), (line, times)
+
+
+async def is_as_fresh(world: World, fresh: Memory) -> None:
+    """The path that requests have shown, in one request to a memory that knows nothing else.
+
+    It holds the same messages in the same order, and the same list is retrieved for each query. Lists
+    are compared where both hold the same single messages: not while post-processing has merged some, or
+    glued text to one that is not settled.
+    """
+    lines = [(s.said.role, s.text) for s in world.chat.shown]
+    kept = await fresh.replay(lines)
+    held = [[(m.role, said) for m in k.path if (said := said_in(m))] for k in (world.kept, kept)]
+    assert held[0] == held[1] or (world.merging and merged(held[0]) == merged(held[1])), held
+    settled = len(world.kept.path) == len(kept.path) and not any(m.unsettled for m in world.kept.path)
+    if held[0] == held[1] and settled:
+        for query in ("lantern secret", held[0][0][1], world.rng.choice(held[0])[1]):
+            found = [await _found(world.memory, world.kept, query), await _found(fresh, kept, query)]
+            assert len(found[0]) == len(lines) and near(*found), found
+    world.replays += 1
+
+
+async def is_as_replayed(world: World, fresh: Memory) -> None:
+    """The last chat's path again, turn by turn, in a memory that knows nothing else."""
+    lines = lines_of(world.kept_shown)
+    first = next((n for n, (role, _) in enumerate(lines) if role == "user"), None)
+    if world.merging or first is None:
+        return
+    kept = None
+    for n in range(first, len(lines)):
+        answered = n + 1 < len(lines) and lines[n + 1][0] == "assistant"
+        if answered or n + 1 == len(lines):
+            messages = as_delivered(lines[: n + 1])
+            replies = [lines[n + 1][1]] if answered else []
+            if answered or lines[n][0] == "user":
+                kept = await fresh.turn(messages, replies, chat_id="replay")
+    assert kept is not None
+    assert [(m.role, plain(m.text)) for m in kept.path] == lines
+    for query in ("lantern secret", lines[0][1], lines[-1][1]):
+        found = [await _found(fresh, kept, query), await _found(world.memory, world.kept, query)]
+        assert near(*found), found
+
+
+async def _found(memory: Memory, kept: Kept, query: str) -> list[tuple[float, str]]:
+    texts = {m.id: plain(m.text) for m in kept.path}
+    hits = await memory.found(kept.session, query)
+    return sorted((-round(cosine, 3), texts[ref]) for cosine, ref in hits)

@@ -1,0 +1,176 @@
+"""What memory may hold after a request that tells too little.
+
+What DESIGN leaves open is settled here as follows.
+
+- Memory knows what requests showed. A message that fell out of the window stays as it was last shown,
+  also when the user edits, hides or deletes it there; it changes when a window shows its place again.
+- What stands on the path before the window is what stood there before the window's first message in the
+  chat's own order. A message that was hidden when it left the window stays away until it is shown.
+- A branch begins with what its origin had been shown of its messages.
+- A text is compared without a leading "Name: " and with runs of whitespace as one space: memory keeps a
+  message as it first came, and a front-end's settings for names and whitespace do not make it another
+  message.
+- Where post-processing merges neighbours of one role, they are compared merged: whether memory holds one
+  message or two, the same was said by the same in the same order.
+- The window of a front-end that merges neighbours begins with the first of them. (One that begins inside
+  of what memory first saw merged shows memory another message, which replaces the merged one; and one
+  that begins with messages it had not seen merged may leave the first of them before it.)
+- What post-processing glued to a message may stand in memory only while the message is marked unsettled.
+  Instructions that became a message of the user's by themselves (without names before messages) cannot be
+  told from one; they are one until a request shows the chat without them.
+- Two chats that show exactly the same are one to memory until they differ, unless ids tell them apart.
+- Without an id (or with one that nobody sent before) a window that does not reach back to the chat's
+  beginning has to show something of the chat: one of the user's messages that nobody else says, where it
+  just goes on from what was shown; otherwise (what a branch has in common with another chat may be that
+  one's) most of its user messages, and three messages that are said once (and that post-processing did
+  not merge or glue to); and in any case two neighbours of the chat as such. One that shows less may begin
+  anew, as a lone message does, and is compared with the path that it begins. So is one with an id that
+  shows nothing known. Where it recognises such a chat later, what it knew before is there again.
+- A chat that memory began anew knows nothing of what was hidden at that time: it stays hidden here, for
+  where the window begins with it memory cannot tell it from an edit.
+- An edit gives a text that nobody said: edited into a phrase that was hidden before, a message is taken
+  for the hidden one that came back.
+- A changed message at which the window begins is an edit of the nearest one of its role before the next
+  message that is known. Where the user deleted that one too, the older stays as what fell out of the
+  window.
+- A lone message with an id is one more from a client that sends no history; a front-end that shows one
+  message of a longer chat cannot be told from it, and does not do so here.
+- A front-end moves messages into a system message in requests that change nothing else: one moved beside an
+  edited one of its role is taken for the edited one.
+- Where a chat repeats itself, a window may begin at either of two equal places: of two neighbours that both
+  say "yes" the user deleted one, or the older fell out of the window. Both requests are the same, so is
+  what memory may make of them; the window has to go on from either place equally well.
+- A branch whose first request replaces no more of its origin's end than an edit of the last messages does
+  cannot be told from that edit: until then nothing else differs, and one session goes on. What either
+  of the two shows deleted, hidden or changed is then so in the session; the other finds it so where its
+  window does not show the place.
+- A fork without an id may be a branch or the same chat after a deletion. Where the chat is later shown with
+  a reply swiped back that the line left behind ended with, its window goes on from both lines; it may be
+  taken for the one with which it has at least as much in common.
+- A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby, pairwise
+
+from tests.truth.front_end import Chat, Said, Shown, Style
+from tests.truth.lines import COMMON, common, lines_of, plain, role_of
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """A chat whose request has shown this window."""
+
+    chat: Chat
+    window: Sequence[Said]
+    chats: Sequence[Chat]
+    style: Style
+    merging: bool
+    """Post-processing has merged messages at some time."""
+    known_id: bool
+    """Memory had requests with the chat's id before."""
+
+    def allowed(self, expected: list[Shown]) -> Iterator[list[Shown]]:
+        """What memory may hold where a request tells too little; nothing where it tells enough."""
+        rest = expected[len(self._head()) :]
+        if self._tells_little():
+            reply = expected[-1:] if expected[-1].said not in self.window else []
+            yield [Shown(said, said.text) for said in self.window] + reply
+        nearest = self._edit_of_the_nearest()
+        if nearest != self._head():
+            yield nearest + rest
+        if self.merging:
+            *_, (_, last) = [("", []), *((r, list(g)) for r, g in groupby(self._head(), role_of))]
+            if last and last[0].said.role == self.window[0].role:
+                yield self._head()[: -len(last)] + rest
+            if len(self.window) > 1 and self.window[0].role == self.window[1].role:
+                for more in range(len(self._head()), len(self.chat.shown)):
+                    yield self.chat.shown[:more] + rest
+        for earlier in self.chat.earlier:
+            yield self._earlier_head(earlier) + rest
+        for left in self.chat.left:
+            rows = [(said.role, plain(said.text)) for said in self.window]
+            if common(rows, lines_of(left)) >= common(rows, lines_of(self.chat.shown)):
+                yield self._head(left) + rest
+        for start in self._repetitions():
+            yield self.chat.shown[:start] + rest
+        for other in self.chat.one_with:
+            yield self._head_of(other) + rest
+
+    def _head(self, shown: Sequence[Shown] | None = None) -> list[Shown]:
+        """What was shown from before the window."""
+        start = self.chat.said.index(self.window[0])
+        shown = self.chat.shown if shown is None else shown
+        return [s for s in shown if self.chat.said.index(s.said) < start]
+
+    def _earlier_head(self, earlier: Sequence[Shown]) -> list[Shown]:
+        """What an earlier reading of the chat had before the window, its first message before an edit too."""
+        own = [n for n, s in enumerate(earlier) if s.said is self.window[0]]
+        return list(earlier[: own[-1]]) if len(own) > 1 else self._head(earlier)
+
+    def _head_of(self, other: Chat) -> list[Shown]:
+        """What a chat that was taken for this one shows from before the window."""
+        before = {s.origin: s for s in self.chat.said[: self.chat.said.index(self.window[0])]}
+        return [Shown(before[s.said.origin], s.text) for s in other.shown if s.said.origin in before]
+
+    def _repetitions(self) -> Iterator[int]:
+        """Later places of what was shown at which the window may begin as well: the chat repeats itself."""
+        rows = [(said.role, plain(said.text)) for said in self.window]
+        lines = lines_of(self.chat.shown)
+        own = len(self._head())
+        told = common(rows, lines[own:])
+        for start in range(own + 1, len(lines)):
+            if lines[start] == rows[0] and common(rows, lines[start:]) >= told:
+                yield start
+
+    def _edit_of_the_nearest(self) -> list[Shown]:
+        """What stands before the window, when its first rows replace the nearest messages of their roles."""
+        shown = {id(s.said): s.text for s in self.chat.shown}
+        known = next((n for n, said in enumerate(self.window) if shown.get(id(said)) == said.text), 0)
+        places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
+        head = places.get(id(self.window[known]), 0)
+        for said in reversed(self.window[:known]):
+            nearest = (n for n in reversed(range(head)) if self.chat.shown[n].said.role == said.role)
+            head = next(nearest, head)
+        return self.chat.shown[:head] if known else self._head()
+
+    def _tells_little(self) -> bool:
+        """Whether a window without an id shows too little of what memory knows of its chat."""
+        shown = {id(s.said): s.text for s in self.chat.shown}
+        known = [said for said in self.window if shown.get(id(said)) == said.text]
+        if self.style.mode != "none":
+            lone = [
+                run
+                for _, said in groupby(self.window, key=lambda said: said.role)
+                if len(run := list(said)) == 1
+            ]
+            depth = len(self.window) if self.style.note_depth is None else self.style.note_depth
+            glued = self.window[max(0, len(self.window) - depth - 1) : len(self.window) - depth + 1]
+            known = [run[0] for run in lone if run[0] in known and run[0] not in glued]
+        if not known:
+            return True
+        if self.known_id:
+            return False
+        telling = [said for said in known if plain(said.text) not in COMMON]
+        places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
+        follows = pairwise(known)
+        if not any(places[id(b)] == places[id(a)] + 1 for a, b in follows):
+            return True
+        theirs = sum(said.role == "user" for said in known)
+        users = sum(said.role == "user" for said in self.window)
+        asked_again = self.window[-1] in known
+        before = list(self.window if asked_again else self.window[:-1])
+        tail = [s.said for s in self.chat.shown]
+        ends = (tail[len(tail) - cut - len(before) : len(tail) - cut] for cut in range(1 + asked_again))
+        goes_on = len(known) == len(before) and before in ends
+        if goes_on and len(self.window) > 1 and not self._has_twin(before[-1]):
+            return not any(said.role == "user" for said in telling)
+        return len(telling) < 3 or not theirs or theirs * 2 < users - 1
+
+    def _has_twin(self, said: Said) -> bool:
+        """Whether another chat, a branch or what it branched from, has a message too."""
+        others = (s for chat in self.chats if chat is not self.chat for s in chat.said)
+        return any(other.origin == said.origin for other in others)
