@@ -47,14 +47,14 @@ def write_chats(folder: Path, messages: int, chats: int, seed: int) -> int:
 
 
 def send_all(bench: Bench, folder: Path) -> tuple[float, int, int]:
-    """Seconds, messages read, messages stored."""
+    """Seconds, messages read, messages and swipes stored."""
     read = stored = 0
     began = time.perf_counter()
     with httpx.Client(base_url=bench.url, timeout=None) as client:
         for file in sorted(folder.iterdir()):
             answer = client.post("/v1/import", params={"name": file.name}, content=file.read_bytes())
             report = answer.raise_for_status().json()
-            read, stored = read + report["read"], stored + report["added"]
+            read, stored = read + report["read"], stored + report["added"] + report["swipes"]
     return time.perf_counter() - began, read, stored
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from memory.path import Ranges
@@ -43,7 +43,8 @@ class SessionLine:
     created_at: float
     updated_at: float
     version: int = 0
-    """Takes the place of a stored session of a lower version; 0: of any, as its next version."""
+    """Takes the place of a stored session of a lower version; 0: of any, as its next version, and tells its
+    origin, but no turn of it: the stored session's last one stays."""
     chat_id: str = ""
     character: str = ""
     user_name: str = ""
@@ -77,6 +78,8 @@ class BulkWrite:
     """Oldest first."""
     summaries: Sequence[BulkSummary] = ()
     glue: Sequence[int] = ()
+    written: Callable[[int], None] | None = None
+    """Told now and then, by the writing thread, how many more messages are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +87,13 @@ class BulkDone:
     """What a bulk write left; `ids` are those of `BulkWrite.new`, `sessions` those that changed."""
 
     ids: list[int]
-    added: int
+    added_ids: Set[int] = frozenset()
+    """Those of `ids` that were stored anew."""
     sessions: list[Session] = field(default_factory=list)
+
+    @property
+    def added(self) -> int:
+        return len(self.added_ids)
 
 
 @dataclass(frozen=True, slots=True)

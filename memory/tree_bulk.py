@@ -16,6 +16,8 @@ from memory.tree_outbox import enqueue
 from memory.tree_shape import TreeShape
 from memory.tree_turn import Line, save_session
 
+BATCH = 1000
+"""Messages written between two words about it."""
 _PLACES = ", ".join("?" * 15)
 _COLUMNS = (
     "messages.id, parent, role, speaker, text, fingerprint, messages.created_at, "
@@ -97,7 +99,7 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
         character=line.character or (old.character if old else ""),
         user_name=line.user_name or (old.user_name if old else ""),
         version=line.version or (old.version + 1 if old else 1),
-        forked_from=old.forked_from if old else line.forked_from,
+        forked_from=old.forked_from if old and line.version else line.forked_from,
         left_behind=line.left_behind,
         is_group=line.is_group or (old is not None and old.is_group),
         created_at=old.created_at if old else line.created_at,
@@ -108,7 +110,7 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
 
 
 def _same(old: Session, line: SessionLine, path: Path) -> bool:
-    named = line.chat_id in ("", old.chat_id)
+    named = line.chat_id in ("", old.chat_id) and line.forked_from == old.forked_from
     return named and path.ranges == old.path.ranges
 
 
@@ -126,12 +128,19 @@ def write_bulk(
     """
     lines = []
     for line, session in sessions:
-        new, replies = [laid.real(i) for i in line.last_new], [laid.real(i) for i in line.last_replies]
-        lines.append(save_session(connection, session, line.last_turn_id, new, replies))
+        turn = _last_turn(connection, line, laid)
+        lines.append(save_session(connection, session, *turn))
+        connection.execute(
+            "UPDATE sessions SET forked_from = ? WHERE number = ?", (session.forked_from, lines[-1].number)
+        )
     known = dict(numbers) | {line.session.session_id: line.number for line in lines}
-    connection.executemany(
-        f"INSERT INTO messages VALUES ({_PLACES})", (_row(placed, known) for placed in laid.added)
-    )
+    for start in range(0, len(laid.added), BATCH):
+        batch = laid.added[start : start + BATCH]
+        connection.executemany(
+            f"INSERT INTO messages VALUES ({_PLACES})", [_row(placed, known) for placed in batch]
+        )
+        if write.written is not None:
+            write.written(len(batch))
     enqueue(connection, "embed_message", [p.id for p in laid.added], now)
     enqueue(connection, "read_emotion", [p.id for p in laid.added if not p.message.emotion_known], now)
     for card in write.cards:
@@ -140,6 +149,20 @@ def write_bulk(
     _add_summaries(connection, write.summaries, laid)
     connection.executemany("INSERT OR IGNORE INTO glue VALUES (?)", [(mark,) for mark in write.glue])
     return lines
+
+
+def _last_turn(
+    connection: sqlite3.Connection, line: SessionLine, laid: LaidBulk
+) -> tuple[str, list[int], list[int]]:
+    """Id, new messages and replies of a session's last turn: the stored one's where the line tells none."""
+    if not line.version:
+        row = connection.execute(
+            "SELECT last_turn_id, last_turn FROM sessions WHERE session_id = ?", (line.session_id,)
+        ).fetchone()
+        turn_id, last = row or ("", '{"new": [], "replies": []}')
+        told = json.loads(last)
+        return turn_id, told["new"], told["replies"]
+    return line.last_turn_id, [laid.real(i) for i in line.last_new], [laid.real(i) for i in line.last_replies]
 
 
 def _row(placed: Placed, numbers: Mapping[str, int]) -> tuple[object, ...]:

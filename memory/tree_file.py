@@ -120,7 +120,7 @@ class TreeFile:
             session = tree_bulk.next_line(self.key, given, laid, old.session if old else None)
             sessions += [] if session is None else [(given, session)]
         if not sessions and not laid.added and not (write.cards or write.summaries or write.glue):
-            return BulkDone(laid.ids, 0), None
+            return BulkDone(laid.ids), None
         numbers = {line.session.session_id: line.number for line in self.lines.values()}
         with self._change():
             lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, self._clock())
@@ -131,7 +131,7 @@ class TreeFile:
         self._summaries = None
         changed = [line.session for line in lines]
         applied = Applied(self.lines[write.sessions[0].session_id], changed, [p.id for p in laid.added])
-        return BulkDone(laid.ids, len(laid.added), changed), applied
+        return BulkDone(laid.ids, {p.id for p in laid.added}, changed), applied
 
     def dump(self, after: int, limit: int) -> list[BulkMessage]:
         return tree_bulk.read_messages(self._connection, after, limit)

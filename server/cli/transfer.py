@@ -50,7 +50,7 @@ def import_paths(paths: Sequence[Path]) -> int:
     with reachable_server(settings) as url, httpx.Client(base_url=url, timeout=TIMEOUT) as client:
         report, failed = send_all(client, items)
         show(report)
-        if report.added:
+        if report.stored:
             follow(client, ours)
     return int(failed)
 
@@ -113,10 +113,10 @@ def blocks(path: Path) -> Iterator[bytes]:
 
 def show(report: Report) -> None:
     """What was taken in, and what was not."""
-    known = report.read - min(report.read, report.added)
     console.print(
-        f"{len(report.sessions)} chats with {report.read} messages: {report.added} stored "
-        f"(swipes and hidden ones included), {known} known already; "
+        f"{len(report.sessions)} chats with {report.read} messages: {report.added} stored, "
+        f"{report.read - min(report.read, report.added)} known already; "
+        f"beside them {report.swipes} swipes and {report.hidden} hidden messages stored; "
         f"{report.characters} cards and {report.lore} lorebook entries new or changed."
     )
     for problem in report.problems:

@@ -30,14 +30,15 @@ _NOT_LOOKED_INTO = {"backups", "thumbnails", "_cache", "__MACOSX"}
 
 
 def wanted(names: Iterable[str]) -> list[str]:
-    """Of the names of files below a folder, in POSIX form, those to be imported: cards and lore first.
+    """Of the names of files below a folder, in POSIX form, those to be imported: cards and lore first, a chat
+    before its branches (which begin with its name).
 
     Where the folder is a SillyTavern user's (or holds some), only its chats, characters and worlds.
     """
     given = [name for name in names if not _NOT_LOOKED_INTO & set(PurePosixPath(name).parts)]
     homes = [name for name in given if _home(name)]
     loose = [name for name in given if name.lower().endswith((".jsonl", ".json", ".png", ".zip"))]
-    return sorted(homes or loose, key=lambda name: (name.lower().endswith(".jsonl"), name))
+    return sorted(homes or loose, key=lambda name: (name.lower().endswith(".jsonl"), name.rsplit(".", 1)[0]))
 
 
 def _home(name: str) -> str:

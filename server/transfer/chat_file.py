@@ -23,6 +23,8 @@ NARRATOR = "narrator"
 UNNAMED = ("", "unused", "You")
 """Header names that say nothing."""
 LONGEST_ID = 200
+LIVE_ID = "memory_id"
+"""The chat variable in which README's YAML keeps the id that it makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +67,17 @@ class ChatFile:
     lines: list[Line]
     world: str = ""
     """The lorebook that belongs to the chat."""
+    main_chat: str = ""
+    """The name of the chat that it branched off."""
+    live_id: str = ""
+    """The id that it made for itself when it was live (README's YAML); branches inherit it."""
     problems: list[Problem] = field(default_factory=list)
     is_group: bool = False
+    shown: list[Line] = field(init=False)
+    """The lines that are the visible chat."""
 
-    @property
-    def shown(self) -> list[Line]:
-        return [line for line in self.lines if line.shown]
+    def __post_init__(self) -> None:
+        self.shown = [line for line in self.lines if line.shown]
 
 
 @dataclass(slots=True)
@@ -108,14 +115,27 @@ def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -
             problems.append(Problem(message=raw, line=number))
         else:
             raws.append(raw)
-    metadata = header.get("chat_metadata")
-    world = metadata.get("world_info") if isinstance(metadata, dict) else None
+    metadata = _object(header.get("chat_metadata"))
     user, character = _names(header, raws)
     members = _group_members(raws, about)
     sender = _Sender(user, character, members)
     since = parse_date(header.get("create_date")) or about.modified_at
     of_group = about.group or bool(members)
-    return ChatFile(about.stem, user, character, sender.lines(raws, since), _text(world), problems, of_group)
+    return ChatFile(
+        chat_id=about.stem,
+        user_name=user,
+        character=character,
+        lines=sender.lines(raws, since),
+        world=_text(metadata.get("world_info")),
+        main_chat=_text(metadata.get("main_chat")),
+        live_id=_text(_object(metadata.get("variables")).get(LIVE_ID)),
+        problems=problems,
+        is_group=of_group,
+    )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _raw(number: int, entry: dict[str, Any]) -> _Raw | str:

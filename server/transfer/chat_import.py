@@ -4,31 +4,47 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from graph.resources import Resources
 from memory.align import Alignment
-from memory.bulk import BulkMessage, BulkWrite, SessionLine
+from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine
 from memory.incoming import Incoming
 from memory.path import Ranges
-from memory.sessions import Assignment, Request
-from memory.transcript import TreeView
+from memory.sessions import Assignment
+from memory.transcript import Session, TreeView
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile, Line
+from server.transfer.identity import Place, placed
+from server.transfer.progress import Progress
 from server.transfer.report import ImportedSession, Report
 
 
-async def import_chat(resources: Resources, chat: ChatFile) -> Report:
+async def import_chat(resources: Resources, chat: ChatFile, progress: Progress) -> Report:
     """Store what is new of a chat; an older copy of a chat that went on takes nothing back."""
     report = Report(files=1, read=len(chat.shown), problem_count=len(chat.problems), problems=chat.problems)
     if not _was_begun(chat.shown):
         report.complain("nothing was said in this chat yet")
         return report
-    chat_id = "" if "{{" in chat.chat_id else chat.chat_id
-    if not await _import_as(resources, chat, chat_id, report):
-        await _import_as(resources, chat, f"{chat.character}/{chat_id}", report, shared=True)
+    async with placed(resources, chat) as place:
+        laid = await _laid(resources, chat, place)
+        done = await resources.transcript.absorb(laid.write(chat, place, progress.wrote))
+        await resources.working.drop(OWNER, place.found.session_id)
+    if done.added:
+        resources.worker.wake(place.found.key)
+    stored = await resources.transcript.session(OWNER, place.found.session_id)
+    if stored is not None:
+        laid.count(done, report)
+        report.sessions.append(_imported(stored, report))
+    if chat.world and place.chat_id:
+        resources.library.bind(OWNER, chat.world, "chat", place.chat_id)
     return report
+
+
+def _imported(stored: Session, report: Report) -> ImportedSession:
+    held = len(stored.path)
+    return ImportedSession(id=stored.session_id, chat_id=stored.chat_id, messages=held, added=report.added)
 
 
 def _was_begun(shown: Sequence[Line]) -> bool:
@@ -36,58 +52,14 @@ def _was_begun(shown: Sequence[Line]) -> bool:
     return len(shown) > 1 or any(line.said.role == "user" for line in shown)
 
 
-async def _import_as(
-    resources: Resources, chat: ChatFile, chat_id: str, report: Report, *, shared: bool = False
-) -> bool:
-    """Import under a chat id; False when another chat has it, with which this one shares no message.
-
-    `shared`: the id is one that was made because of that, and is not doubted.
-    """
-    window = [line.said for line in chat.shown]
-    request = Request(OWNER, window, chat_id=chat_id, character=chat.character)
-    async with resources.sessions.turn(request) as found:
-        if found.session is not None and not shared and not found.alignment.matched:
-            return False
-        write = await _write_of(resources, chat, chat_id, found)
-        done = await resources.transcript.absorb(write)
-        await resources.working.drop(OWNER, found.session_id)
-    if done.added:
-        resources.worker.wake(found.key)
-    stored = await resources.transcript.session(OWNER, found.session_id)
-    if stored is not None:
-        report.added += done.added
-        report.sessions.append(
-            ImportedSession(
-                id=stored.session_id, chat_id=stored.chat_id, messages=len(stored.path), added=done.added
-            )
-        )
-    if chat.world and chat_id:
-        resources.library.bind(OWNER, chat.world, "chat", chat_id)
-    return True
-
-
-async def _write_of(resources: Resources, chat: ChatFile, chat_id: str, found: Assignment) -> BulkWrite:
+async def _laid(resources: Resources, chat: ChatFile, place: Place) -> _Laying:
+    found = place.found
     tree = await resources.transcript.tree(found.key)
     laid = _Laying(found.session_id, found.alignment, tree)
     await asyncio.to_thread(laid.lay, chat.lines)
-    dates = [line.created_at for line in chat.lines if line.shown]
-    newest = max(dates) or time.time()
-    path = laid.path(found.alignment.path)
-    if found.session is not None and await _went_on(resources, found, newest):
-        path = found.session.path.ranges
-    line = SessionLine(
-        session_id=found.session_id,
-        path=path,
-        created_at=min(dates) or newest,
-        updated_at=newest,
-        chat_id=chat_id,
-        character=chat.character,
-        user_name=chat.user_name,
-        is_group=chat.is_group,
-        forked_from=found.forked_from,
-        history_from=found.session.history_from if found.session else None,
-    )
-    return BulkWrite(found.key, [line], laid.new)
+    if found.session is not None and await _went_on(resources, found, laid.newest):
+        laid.path = found.session.path.ranges
+    return laid
 
 
 async def _went_on(resources: Resources, found: Assignment, newest: float) -> bool:
@@ -107,9 +79,30 @@ class _Laying:
     new: list[BulkMessage] = field(default_factory=list)
     refs: list[int] = field(default_factory=list)
     """For each row of the window its stored message, or -i-1 for `new[i]`."""
+    swipes: set[int] = field(default_factory=set)
+    """Which of `new` are replies that were not chosen."""
+    path: Ranges = field(default_factory=list)
+    """The session's path with this write's references."""
+    oldest: float = 0.0
+    newest: float = 0.0
+    """Dates of the chat, Unix seconds."""
 
     def lay(self, lines: Sequence[Line]) -> None:
-        self._lay_shown([line for line in lines if line.shown])
+        shown = [line for line in lines if line.shown]
+        dates = [line.created_at for line in shown]
+        self.newest = max(dates) or time.time()
+        self.oldest = min(dates) or self.newest
+        self._lay_shown(shown)
+        self._lay_beside(lines)
+        self.path = self._path()
+
+    def _lay_shown(self, shown: Sequence[Line]) -> None:
+        before = self._before_window()
+        for line, stored in zip(shown, self.alignment.rows, strict=True):
+            before = self._add(line.said, line.created_at, before) if stored is None else stored
+            self.refs.append(before)
+
+    def _lay_beside(self, lines: Sequence[Line]) -> None:
         row, before = 0, None
         for line in lines:
             if line.shown:
@@ -120,37 +113,74 @@ class _Laying:
                 before = self._add(line.said, line.created_at, before)
                 self._lay_swipes(line, before)
 
-    def _lay_shown(self, shown: Sequence[Line]) -> None:
-        before = self._before_window()
-        for line, stored in zip(shown, self.alignment.rows, strict=True):
-            before = self._add(line.said, line.created_at, before) if stored is None else stored
-            self.refs.append(before)
-
     def _before_window(self) -> int | None:
         """The message of the path before the file's first; none where the file shows the chat's beginning."""
-        last = None
+        known, last = {i for i in self.alignment.rows if i is not None}, None
         for first, end in self.alignment.path:
-            if first < 0 or first in self.alignment.rows:
+            if first < 0 or first in known:
                 return last
-            known = next((i for i in self.alignment.rows if i is not None and first < i <= end), None)
-            if known is not None:
-                return known - 1
+            inside = next((i for i in self.alignment.rows if i is not None and first < i <= end), None)
+            if inside is not None:
+                return inside - 1
             last = end
         return last
 
     def _lay_swipes(self, line: Line, chosen: int) -> None:
         parent = self.new[-chosen - 1].parent if chosen < 0 else self.tree.parent(chosen)
         for said, at in line.swipes:
-            self._add(said, at, parent)
+            self.swipes.add(-self._add(said, at, parent) - 1)
 
     def _add(self, said: Incoming, at: float, parent: int | None) -> int:
         who = (said.role, said.speaker, said.text, said.fingerprint)
         self.new.append(BulkMessage(parent, *who, at or time.time(), session=self.session_id))
         return -len(self.new)
 
-    def path(self, aligned: Ranges) -> Ranges:
+    def _path(self) -> Ranges:
         """The aligned path with this write's references."""
         laid: Ranges = []
-        for first, last in aligned:
+        for first, last in self.alignment.path:
             laid.append([self.refs[-first - 1]] * 2 if first < 0 else [first, last])
         return laid
+
+    def write(self, chat: ChatFile, place: Place, written: Callable[[int], None]) -> BulkWrite:
+        """The transaction that stores the chat."""
+        known = place.found.session
+        line = SessionLine(
+            session_id=self.session_id,
+            path=self.path,
+            created_at=self.oldest,
+            updated_at=self.newest,
+            chat_id=place.chat_id,
+            character=chat.character,
+            user_name=chat.user_name,
+            is_group=chat.is_group,
+            forked_from=place.forked_from,
+            history_from=known.history_from if known else None,
+        )
+        turned = [] if place.turned is None else [_line_of(place.turned)]
+        return BulkWrite(place.found.key, [line, *turned], self.new, written=written)
+
+    def count(self, done: BulkDone, report: Report) -> None:
+        """Tell apart what was stored anew."""
+        shown = {-ref - 1 for ref in self.refs if ref < 0}
+        anew = {n for n, i in enumerate(done.ids) if i in done.added_ids}
+        report.added = len(anew & shown)
+        report.swipes = len(anew & self.swipes)
+        report.hidden = len(anew) - report.added - report.swipes
+
+
+def _line_of(session: Session) -> SessionLine:
+    """A session as it is, for a write that changes where it comes from."""
+    return SessionLine(
+        session_id=session.session_id,
+        path=session.path.ranges,
+        created_at=session.created_at,
+        updated_at=session.updated_at,
+        chat_id=session.chat_id,
+        character=session.character,
+        user_name=session.user_name,
+        forked_from=session.forked_from,
+        left_behind=session.left_behind,
+        is_group=session.is_group,
+        history_from=session.history_from,
+    )

@@ -21,6 +21,7 @@ from server.transfer.chat_file import About, is_header, is_message, read_chat
 from server.transfer.chat_import import import_chat
 from server.transfer.lines import clean, json_lines
 from server.transfer.lore import is_world, read_card_book, read_world, world_of_card
+from server.transfer.progress import Progress
 from server.transfer.report import Report
 from server.transfer.restore import is_export, restore
 
@@ -35,24 +36,29 @@ NOT_KNOWN = (
 Lines = Iterator[tuple[int, dict[str, Any] | str]]  # Any: JSON
 
 
-async def import_file(resources: Resources, file: BinaryIO, about: About, *, nested: bool = False) -> Report:
-    """Import what an open file (at its beginning, seekable unless `nested`) holds.
+async def import_file(
+    resources: Resources, file: BinaryIO, about: About, progress: Progress, *, nested: bool = False
+) -> Report:
+    """Import what an open file (at its beginning, seekable unless `nested`) holds; `progress` counts it.
 
     Raises BadRequest, with nothing stored, for what is none of the things that are taken.
     """
     start = await asyncio.to_thread(file.read, 4)
     await asyncio.to_thread(file.seek, 0)
     if start == _ZIP and not nested:
-        return await _import_archive(resources, file)
+        return await _import_archive(resources, file, progress)
     if start == _PNG:
         return await _import_json(resources, card_json(await _whole(file)), about)
     lines = json_lines(file)
     head = await asyncio.to_thread(lambda: list(islice(lines, HEAD_LINES)))
     entries = [entry for _, entry in head if isinstance(entry, dict)]
     if any(is_export(entry) for entry in entries[:1]):
-        return await restore(resources, chain(head, lines))
+        return await restore(resources, chain(head, lines), progress)
     if any(is_header(entry) or is_message(entry) for entry in entries):
-        return await import_chat(resources, await asyncio.to_thread(read_chat, chain(head, lines), about))
+        counted = progress.counted(chain(head, lines))
+        report = await import_chat(resources, await asyncio.to_thread(read_chat, counted, about), progress)
+        progress.through()
+        return report
     await asyncio.to_thread(file.seek, 0)
     return await _import_json(resources, await _json_of(file), about)
 
@@ -99,14 +105,14 @@ def _like_a_card(content: dict[str, Any]) -> bool:
     return "spec" in content or "name" in content or isinstance(content.get("data"), dict)
 
 
-async def _import_archive(resources: Resources, file: BinaryIO) -> Report:
+async def _import_archive(resources: Resources, file: BinaryIO, progress: Progress) -> Report:
     """Everything in a ZIP archive; a member that is nothing of ours is named among the problems."""
     report = Report()
     found = members(file)
     while (item := await asyncio.to_thread(next, found, None)) is not None:
         about, member = item
         try:
-            report.add(await import_file(resources, member, about, nested=True), about.name)
+            report.add(await import_file(resources, member, about, progress, nested=True), about.name)
         except (BadRequest, zlib.error, zipfile.BadZipFile, EOFError) as error:
             one = Report(files=1)
             one.complain(str(error))

@@ -26,7 +26,7 @@ class ImportedSession(BaseModel):
     chat_id: str
     messages: int
     added: int
-    """Messages stored by this import, siblings and hidden ones included."""
+    """Messages of the chat that this import stored."""
 
 
 class Report(BaseModel):
@@ -37,13 +37,22 @@ class Report(BaseModel):
     read: int = 0
     """Messages that the file shows."""
     added: int = 0
-    """Messages stored anew: shown ones, siblings (swipes) and hidden ones."""
+    """Messages stored anew that their chats show."""
+    swipes: int = 0
+    """Replies stored anew beside the chosen ones."""
+    hidden: int = 0
+    """Other messages stored anew that no chat shows: hidden ones, narrator lines, what an export holds of them."""
     characters: int = 0
     lore: int = 0
     """Cards and lorebook entries that were new or changed."""
     sessions: list[ImportedSession] = Field(default_factory=list)
     problems: list[Problem] = Field(default_factory=list)
     problem_count: int = 0
+
+    @property
+    def stored(self) -> int:
+        """Everything stored anew."""
+        return self.added + self.swipes + self.hidden
 
     def complain(self, message: str, line: int | None = None) -> None:
         self.problem_count += 1
@@ -55,6 +64,8 @@ class Report(BaseModel):
         self.files += other.files
         self.read += other.read
         self.added += other.added
+        self.swipes += other.swipes
+        self.hidden += other.hidden
         self.characters += other.characters
         self.lore += other.lore
         self.sessions += other.sessions

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
-from itertools import islice
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from graph.errors import BadRequest
 from graph.resources import Resources
-from memory.bulk import BulkMessage, BulkSummary, BulkWrite, SessionLine
+from memory.bulk import BulkDone, BulkMessage, BulkSummary, BulkWrite, SessionLine
 from memory.path import Ranges
-from memory.transcript import Card, TreeKey
+from memory.transcript import Card, Session, TreeKey
 from server.dependencies import OWNER
 from server.transfer.export import FORMAT, VERSION
 from server.transfer.lines import clean
+from server.transfer.progress import Progress
 from server.transfer.report import ImportedSession, Report
 
-BATCH = 500
-"""Lines between two looks at other requests."""
 SPARSE = 10
 """Ids are kept as they are unless they leave out nine of ten numbers."""
 
@@ -134,25 +132,33 @@ def is_export(entry: dict[str, Any]) -> bool:
     return entry.get("format") == FORMAT
 
 
-async def restore(resources: Resources, lines: Lines) -> Report:
+async def restore(resources: Resources, lines: Lines, progress: Progress) -> Report:
     """Bring in every tree of an export; raises BadRequest for one of a newer version."""
     report = Report(files=1)
-    tree: _Tree | None = None
-    while batch := await asyncio.to_thread(lambda: list(islice(lines, BATCH))):
-        for number, entry in batch:
-            if isinstance(entry, str):
-                report.complain(entry, number)
-            elif is_export(entry):
-                _check_version(entry)
-            elif entry.get("kind") == "tree":
-                await _finish(resources, tree, report)
-                tree = _Tree(clean(str(entry.get("id") or "imported")))
-            elif tree is None:
-                report.complain("the line belongs to no tree", number)
-            else:
-                _take(tree, entry, number, report)
-    await _finish(resources, tree, report)
+    trees = _trees(progress.counted(lines), report)
+    while (tree := await asyncio.to_thread(next, trees, None)) is not None:
+        await _finish(resources, tree, report, progress)
     return report
+
+
+def _trees(lines: Iterable[tuple[int, dict[str, Any] | str]], report: Report) -> Iterator[_Tree]:
+    """Every tree of an export, once its last line was read."""
+    tree: _Tree | None = None
+    for number, entry in lines:
+        if isinstance(entry, str):
+            report.complain(entry, number)
+        elif is_export(entry):
+            _check_version(entry)
+        elif entry.get("kind") == "tree":
+            if tree is not None:
+                yield tree
+            tree = _Tree(clean(str(entry.get("id") or "imported")))
+        elif tree is None:
+            report.complain("the line belongs to no tree", number)
+        else:
+            _take(tree, entry, number, report)
+    if tree is not None:
+        yield tree
 
 
 def _check_version(entry: dict[str, Any]) -> None:
@@ -177,10 +183,10 @@ def _cleaned(entry: dict[str, Any]) -> dict[str, Any]:
     return {name: clean(value) if isinstance(value, str) else value for name, value in entry.items()}
 
 
-async def _finish(resources: Resources, tree: _Tree | None, report: Report) -> None:
+async def _finish(resources: Resources, tree: _Tree, report: Report, progress: Progress) -> None:
     """Write a tree, under the locks of its sessions (always taken in the same order)."""
-    if tree is None or not tree.sessions:
-        if tree is not None and tree.messages:
+    if not tree.sessions:
+        if tree.messages:
             report.complain("a tree without sessions was left out")
         return
     key = TreeKey(OWNER, tree.id)
@@ -188,18 +194,34 @@ async def _finish(resources: Resources, tree: _Tree | None, report: Report) -> N
     async with AsyncExitStack() as locks:
         for name in sorted(set(names.values())):
             await locks.enter_async_context(resources.sessions.locked(OWNER, name))
-        done = await resources.transcript.absorb(_Laid.out(tree, key, names).write())
+        write = await asyncio.to_thread(_Laid.write, _Laid.out(tree, key, names))
+        done = await resources.transcript.absorb(replace(write, written=progress.wrote))
         for name in names.values():
             await resources.working.drop(OWNER, name)
     resources.worker.wake(key)
+    progress.through()
     report.read += len(tree.messages)
-    report.added += done.added
-    for name in names.values():
-        stored = await resources.transcript.session(OWNER, name)
-        if stored is not None:
-            held = len(stored.path)
-            one = ImportedSession(id=name, chat_id=stored.chat_id, messages=held, added=done.added)
-            report.sessions.append(one)
+    known = [await resources.transcript.session(OWNER, name) for name in names.values()]
+    sessions = [session for session in known if session is not None]
+    report.add(await asyncio.to_thread(_counted, sessions, done), "")
+
+
+def _counted(sessions: Sequence[Session], done: BulkDone) -> Report:
+    """The sessions of a tree, and what was stored anew: what one of them shows, and the rest."""
+    report, shown = Report(), set[int]()
+    for stored in sessions:
+        path = set(stored.path)
+        shown |= path
+        one = ImportedSession(
+            id=stored.session_id,
+            chat_id=stored.chat_id,
+            messages=len(path),
+            added=len(path & done.added_ids),
+        )
+        report.sessions.append(one)
+    report.added = len(shown & done.added_ids)
+    report.hidden = done.added - report.added
+    return report
 
 
 async def _name_of(resources: Resources, key: TreeKey, row: SessionRow) -> str:

@@ -17,6 +17,7 @@ from server.dependencies import OWNER, OurResources
 from server.sessions.lookup import named
 from server.transfer.chat_file import About
 from server.transfer.export import write_export
+from server.transfer.progress import Progress
 from server.transfer.receive import import_file
 from server.transfer.report import Report
 from server.transfer.upload import received
@@ -42,7 +43,7 @@ async def import_upload(
     chats, `modified_at` dates messages without a date.
     """
     async with received(request) as (file, form_name):
-        return await import_file(resources, file, About(name or form_name, group, modified_at))
+        return await import_file(resources, file, About(name or form_name, group, modified_at), Progress())
 
 
 @router.get("/v1/export")

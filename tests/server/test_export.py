@@ -25,6 +25,7 @@ from memory.transcript_sqlite import SqliteTranscript
 from memory.working import RamWorkingMemory
 from server.transfer.export import write_export
 from server.transfer.lines import json_lines
+from server.transfer.progress import Progress
 from server.transfer.report import Report
 from server.transfer.restore import restore
 from tests.fakes.openai_server import FakeOpenAI
@@ -69,7 +70,7 @@ async def restored(resources: Resources, content: bytes) -> Report:
     with tempfile.TemporaryFile() as file:
         file.write(content)
         file.seek(0)
-        return await restore(resources, json_lines(file))
+        return await restore(resources, json_lines(file), Progress())
 
 
 def new(role: str, text: str, **more: Any) -> NewMessage:

@@ -19,66 +19,15 @@ from server.transfer.dates import parse_date
 from server.transfer.upload import FilePart
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import says
+from tests.server.importing import MIRA, SHOWN, count, messages, put, send, shown
 from tests.server.live import Live, idle
 from tests.server.process import command, ended, environment, server_process
 from tests.server.silly_files import CARD, WORLD, chat, line, png, user_folder
 
-MIRA = [
-    line("Mira", "Hello, {{user}}.", 1, swipes=["Hello, {{user}}.", "Rain, {{user}}."], swipe_id=0),
-    line("Alex", "My sister is called Ines.", 2),
-    line("Mira", "A good name.", 3, swipes=["Who?", "A good name.", "Who?"], swipe_id=1),
-    line("Alex", "Do you like storms?", 4),
-    line("Mira", "They pay my wages.", 5),
-]
-SHOWN = [
-    ("assistant", "Hello, Alex."),
-    ("user", "My sister is called Ines."),
-    ("assistant", "A good name."),
-    ("user", "Do you like storms?"),
-    ("assistant", "They pay my wages."),
-]
-
-
-async def put(live: Live, content: bytes, name: str = "Mira - 1.jsonl", **query: Any) -> dict[str, Any]:
-    """Import a file; what the server counted (Any: JSON)."""
-    answer = await live.http.post("/v1/import", params={"name": name, **query}, content=content)
-    assert answer.status_code == 200, answer.text
-    found: dict[str, Any] = answer.json()
-    return found
-
-
-async def messages(live: Live, session_id: str) -> list[dict[str, Any]]:
-    answer = await live.http.get(f"/v1/sessions/{session_id}/messages", params={"limit": 1000})
-    found: list[dict[str, Any]] = answer.json()["data"]
-    return found
-
-
-async def shown(live: Live, session_id: str) -> list[tuple[str, str]]:
-    return [(m["role"], m["content"]) for m in await messages(live, session_id)]
-
-
-async def count(live: Live) -> int:
-    """Messages stored in all trees, on a path or not."""
-    exported = (await live.http.get("/v1/export")).text.splitlines()
-    return sum('"kind":"message"' in row for row in exported)
-
-
-async def send(live: Live, said: list[tuple[str, str]], text: str, **more: Any) -> Any:
-    """The visible chat and one message more, live; the answer."""
-    system = {
-        "role": "system",
-        "content": "Write Mira's next reply in a fictional chat between Mira and Alex.",
-    }
-    window = [{"role": role, "content": content} for role, content in said]
-    body = {"messages": [system, *window, {"role": "user", "content": text}], "stream": False, **more}
-    answer = await live.http.post("/v1/chat/completions", json=body)
-    assert answer.status_code == 200, answer.text
-    return answer
-
 
 async def test_a_chat_file_becomes_a_session_with_its_dates_swipes_and_names(live: Live) -> None:
     report = await put(live, chat(*MIRA))
-    assert (report["read"], report["added"]) == (5, 7)
+    assert (report["read"], report["added"], report["swipes"]) == (5, 5, 2)
     (session,) = report["sessions"]
     stored = await messages(live, session["id"])
     assert [(m["role"], m["content"]) for m in stored] == SHOWN
@@ -149,7 +98,8 @@ async def test_a_chat_that_was_live_first_is_not_stored_again(live: Live, fake: 
     fake.script(says("They pay my wages."))
     session = (await send(live, SHOWN[:3], SHOWN[3][1])).headers["x-session-id"]
     report = await put(live, chat(*MIRA))
-    assert [s["id"] for s in report["sessions"]] == [session] and report["added"] == 2
+    assert [s["id"] for s in report["sessions"]] == [session]
+    assert (report["added"], report["swipes"]) == (0, 2)
     assert await shown(live, session) == SHOWN
 
 
@@ -367,12 +317,13 @@ async def test_the_command_takes_a_whole_user_folder_and_again_changes_nothing(
     env = environment(settings, fake)
     code, out, err = await ended(await command("import", str(folder), env=env))
     assert code == 0, err
-    assert "2 chats with 8 messages: 10 stored" in " ".join(out.split())
+    assert "2 chats with 8 messages: 8 stored, 0 known already" in " ".join(out.split())
+    assert "2 swipes and 0 hidden messages stored" in " ".join(out.split())
     assert "1 cards and 3 lorebook entries" in " ".join(out.split())
     await idle(live)
     before = (await live.http.get("/v1/export")).text
     code, out, _ = await ended(await command("import", str(folder), env=env))
-    assert code == 0 and "0 stored" in " ".join(out.split())
+    assert code == 0 and ": 0 stored, 8 known already" in " ".join(out.split())
     assert (await live.http.get("/v1/export")).text == before
     assert "An old copy." not in before
 

@@ -1,0 +1,158 @@
+"""Which session a chat file is, and which chat it branched off.
+
+A file is known by its name (the id of the chat in SillyTavern), by the id under which its chat went on live
+without our extension (it stands among the chat's variables, and branches inherit it), or by what was said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+
+from graph.resources import Resources
+from memory.files import safe_name
+from memory.path import Path
+from memory.sessions import Assignment, Request
+from memory.transcript import Session, Transcript
+from server.dependencies import OWNER
+from server.transfer.chat_file import ChatFile
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a chat is to be stored."""
+
+    found: Assignment
+    chat_id: str
+    forked_from: str
+    turned: Session | None = None
+    """Another session, as it is to be: its origin turned out to be another one."""
+
+
+@asynccontextmanager
+async def placed(resources: Resources, chat: ChatFile) -> AsyncIterator[Place]:
+    """A chat's place, under the locks of the sessions that change (always taken in the same order).
+
+    The work is done beside the event loop, for a chat may be long; it is looked up again when a session
+    changed while the locks were awaited.
+    """
+    transcript = resources.transcript
+    while True:
+        place = await _place(resources, chat)
+        own = place.found.session_id
+        known = {own: place.found.session} | ({place.turned.session_id: place.turned} if place.turned else {})
+        async with AsyncExitStack() as locks:
+            for name in sorted(known):
+                await locks.enter_async_context(resources.sessions.locked(OWNER, name))
+            now = {name: await transcript.session(OWNER, name) for name in known}
+            if all(_version(now[name]) == _version(session) for name, session in known.items()):
+                yield place
+                return
+
+
+def _version(session: Session | None) -> int:
+    return 0 if session is None else session.version
+
+
+async def _place(resources: Resources, chat: ChatFile) -> Place:
+    found, chat_id = await _found(resources, chat)
+    if found.session is not None:
+        chat_id = found.session.chat_id or chat_id
+    origin, turned = await _origin(resources, chat, found)
+    return Place(found, chat_id, origin, turned)
+
+
+async def _found(resources: Resources, chat: ChatFile) -> tuple[Assignment, str]:
+    """The chat's session, and the id that it has or gets."""
+    name = "" if "{{" in chat.chat_id else chat.chat_id
+    if await resources.catalog.of_chat(OWNER, name) is None:
+        known = await _known_otherwise(resources, chat, name)
+        if known is not None:
+            return known, known.session.chat_id if known.session else ""
+    found = await _assigned(resources, chat, chat_id=name)
+    if found.session is not None and not found.alignment.matched:
+        shared = f"{chat.character}/{name}"
+        return await _assigned(resources, chat, chat_id=shared), shared
+    return found, chat.live_id or name
+
+
+async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> Assignment | None:
+    """The session that was made of this file before, or in which its chat went on live."""
+    made = await resources.transcript.session(OWNER, safe_name(name)) if name else None
+    if made is not None:
+        found = await _assigned(resources, chat, session_id=made.session_id)
+        return found if found.alignment.matched else None
+    if chat.live_id and await resources.catalog.of_chat(OWNER, chat.live_id):
+        found = await _assigned(resources, chat)
+        return found if _is_live_one(found, chat) else None
+    return None
+
+
+def _is_live_one(found: Assignment, chat: ChatFile) -> bool:
+    """Whether a chat is the very line that has its id, and not the origin of it or a branch."""
+    session, alignment = found.session, found.alignment
+    if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
+        return False
+    return not alignment.left_users or alignment.matched == len(alignment.window)
+
+
+async def _assigned(
+    resources: Resources, chat: ChatFile, *, session_id: str = "", chat_id: str = ""
+) -> Assignment:
+    """The session of these ids, in a loop of its own: comparing a long chat takes seconds."""
+    window = [line.said for line in chat.shown]
+    request = Request(OWNER, window, session_id=session_id, chat_id=chat_id, character=chat.character)
+    return await asyncio.to_thread(asyncio.run, resources.sessions.find(request))
+
+
+async def _origin(resources: Resources, chat: ChatFile, found: Assignment) -> tuple[str, Session | None]:
+    """The session that a chat branched off, and one that turns out to be its branch, or none.
+
+    SillyTavern names the main chat in the branch's file; an origin that is not stored yet is named by the id
+    that it will have. Where no file tells, the chat that went its own way first is the origin.
+    """
+    lines = {line.session_id: line for line in await resources.transcript.lines(found.key)}
+    own, base = found.session_id, lines.get(found.forked_from)
+    main = _of_name(lines.values(), chat.main_chat)
+    if main is not None and main.session_id != own:
+        turned = main.forked_from == own
+        return main.session_id, replace(main, forked_from="") if turned else None
+    if chat.main_chat and main is None:
+        return safe_name(chat.main_chat), None
+    if base is None:
+        return found.session.forked_from if found.session else "", None
+    while base.forked_from != own:
+        if not await _went_first(resources.transcript, chat, found, base):
+            return base.session_id, None
+        if base.forked_from not in lines:
+            return "", None if base.forked_from else replace(base, forked_from=own)
+        base = lines[base.forked_from]
+    return "", None
+
+
+def _of_name(lines: Iterable[Session], name: str) -> Session | None:
+    """The session of a chat's name among those of its tree."""
+    made = safe_name(name)
+    return next((s for s in lines if name and (s.chat_id == name or s.session_id == made)), None)
+
+
+async def _went_first(transcript: Transcript, chat: ChatFile, found: Assignment, other: Session) -> bool:
+    """Whether a chat said something of its own before the other one did."""
+    row, gone = await asyncio.to_thread(_parting, found.alignment.rows, other.path)
+    if row is None or gone is None:
+        return False
+    [message] = await transcript.messages(found.key, [gone])
+    return 0 < chat.shown[row].created_at < message.created_at
+
+
+def _parting(rows: Sequence[int | None], path: Path) -> tuple[int | None, int | None]:
+    """The first row that is not on a path, and the first message of the path that is no row, from the first
+    one on that both have."""
+    begin = next((n for n, i in enumerate(rows) if i is not None and i in path), len(rows))
+    row = next((n for n, i in enumerate(rows) if n > begin and (i is None or i not in path)), None)
+    common = {i for i in rows if i is not None}
+    later = iter(path)
+    next((i for i in later if i in common), None)
+    return row, next((i for i in later if i not in common), None)

@@ -1,0 +1,93 @@
+"""An import runs beside turns: no request waits for it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from memory import sessions
+from memory.align import align
+from server.transfer import chat_file, chat_import, restore
+from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.wire import says
+from tests.server.importing import MIRA, put, send, shown
+from tests.server.live import Live, until
+from tests.server.silly_files import chat
+
+
+class Gate:
+    """A step of the import that stands still until it is let go."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = threading.Event(), threading.Event()
+
+    def around(self, step: Any) -> Any:
+        """The step, waiting before it starts (Any: a function of any shape)."""
+
+        def waiting(*args: Any, **named: Any) -> Any:
+            self.reached.set()
+            assert self.open.wait(60)
+            return step(*args, **named)
+
+        return waiting
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.open.set()
+
+
+async def answered_during(live: Live, fake: FakeOpenAI, gate: Gate, content: bytes) -> dict[str, Any]:
+    """What an import counted that stood still while a turn was answered (Any: JSON)."""
+    importing = asyncio.create_task(put(live, content))
+    await until(gate.reached.is_set)
+    fake.script(says("Here."))
+    await send(live, [], "Are you there?", metadata={"chat_id": "another"})
+    assert not importing.done()
+    gate.open.set()
+    return await importing
+
+
+@pytest.mark.parametrize(
+    ("where", "step"),
+    [(chat_file._Sender, "lines"), (chat_import._Laying, "lay"), (chat_import._Laying, "_path")],
+    ids=["reading", "laying out", "its path"],
+)
+async def test_a_turn_is_answered_while_a_chat_is_imported(
+    live: Live, fake: FakeOpenAI, gate: Gate, monkeypatch: pytest.MonkeyPatch, where: Any, step: str
+) -> None:
+    slow = gate.around(getattr(where, step))
+    monkeypatch.setattr(where, step, lambda *args: slow(*args))
+    report = await answered_during(live, fake, gate, chat(*MIRA))
+    assert len(await shown(live, report["sessions"][0]["id"])) == len(MIRA)
+
+
+async def test_a_turn_is_answered_while_an_imported_chat_is_aligned(
+    live: Live, fake: FakeOpenAI, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow = gate.around(align)
+
+    def aligner(window: Any, *args: Any, **named: Any) -> Any:
+        return (slow if len(window) == len(MIRA) else align)(window, *args, **named)
+
+    await put(live, chat(*MIRA[:4]))
+    monkeypatch.setattr(live.resources.sessions, "_align", aligner)
+    monkeypatch.setattr(sessions, "align", aligner)
+    report = await answered_during(live, fake, gate, chat(*MIRA))
+    assert report["added"] == 1
+
+
+async def test_a_turn_is_answered_while_an_export_is_restored(
+    live: Live, fake: FakeOpenAI, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await put(live, chat(*MIRA))
+    content = (await live.http.get("/v1/export")).content
+    monkeypatch.setattr(restore._Laid, "write", gate.around(restore._Laid.write))
+    report = await answered_during(live, fake, gate, content)
+    assert report["added"] == 0
