@@ -10,6 +10,7 @@ from server.chat import router as chat
 from server.chat.serving import Turns
 from server.origin import LocalOnly
 from server.sessions import router as sessions
+from server.sillytavern import router as sillytavern
 from server.transfer import router as transfer
 from server.version import VERSION
 
@@ -21,7 +22,7 @@ def create_app(resources: Resources) -> FastAPI:
     app.state.turns = Turns(resources)
     app.state.vector_count = health.VectorCount(resources.vectors)
     errors.install(app)
-    for part in (chat, transfer, sessions, health):
+    for part in (chat, transfer, sessions, sillytavern, health):
         app.include_router(part.router)
     app.add_middleware(LocalOnly, host=resources.settings.host)
     return app

@@ -47,7 +47,7 @@ function titles(message) {
 }
 
 /** The two macros that messages hold in practice; others might do something each time they are filled in. */
-function named(text, { name1, name2 }) {
+export function named(text, { name1, name2 }) {
     const names = { user: name1, char: name2 };
     return text.replace(/\{\{(user|char)\}\}/gi, (macro, which) => names[which.toLowerCase()] || macro);
 }

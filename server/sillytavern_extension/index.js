@@ -1,7 +1,8 @@
 /** SillyTavern's side of Emotional RAG: tags requests with their chat, and tells of changes when they happen. */
 
-import { hiddenCount, signature, visibleChat } from './chat.js';
+import { hiddenCount, named, signature, visibleChat } from './chat.js';
 import { endpoint, Reporter } from './report.js';
+import { Said } from './said.js';
 import { Prompts, tagOf, withTag } from './tag.js';
 
 const KEY = 'emotional_rag';
@@ -26,9 +27,11 @@ const isOurs = ({ mainApi, chatCompletionSettings }) =>
     mainApi === 'openai' && chatCompletionSettings.chat_completion_source === 'custom';
 
 const prompts = new Prompts();
+const said = new Said();
 const reporter = new Reporter(look, showStatus);
 let yaml;
 let prompting = { regexed: (text) => text, withFiles: (_message, text) => text };
+let parts = null;
 /** The chat as it was when it was last told, or is about to be. */
 let last = { signature: '', hidden: 0 };
 /** The chat that is open; while another one loads, ids and messages do not belong together. */
@@ -38,9 +41,15 @@ let opened;
 export async function activate() {
     ({ yaml } = await import('../../../../lib.js'));
     prompting = await promptParts();
+    parts = await chatParts();
     const { eventSource, eventTypes } = context();
     eventSource.on(eventTypes.GENERATE_AFTER_DATA, (data) => prompts.full(data));
-    eventSource.on(eventTypes.CHAT_COMPLETION_PROMPT_READY, (data) => prompts.ready(data));
+    eventSource.on(eventTypes.CHAT_COMPLETION_PROMPT_READY, (data) => {
+        prompts.ready(data);
+        if (parts) {
+            said.ready(data, parts);
+        }
+    });
     eventSource.makeLast(eventTypes.CHAT_COMPLETION_SETTINGS_READY, beforeRequest);
     opened = context().getCurrentChatId();
     eventSource.on(eventTypes.CHAT_CHANGED, (id) => { opened = id; });
@@ -65,6 +74,26 @@ async function promptParts() {
     }
 }
 
+/** SillyTavern calls this, by its name in the manifest, with the chat that it makes a prompt of. */
+globalThis.emotionalRagPrompted = (chat) => said.prompted(chat);
+
+/** How the chat stands in a prompt (see Said); null where this SillyTavern does not tell. */
+async function chatParts() {
+    try {
+        const openai = await import('../../../openai.js');
+        return {
+            formatted: (chat) => openai.setOpenAIMessages(chat).filter(Boolean).reverse()
+                .map((message) => ({ ...message, content: named(message.content, context()) })),
+            identifiers: () => openai.promptManager.messages.flatten()
+                .filter((message) => message.content || message.tool_calls)
+                .map((message) => message.identifier),
+        };
+    } catch (error) {
+        console.info('[Emotional RAG] notes in a speaker\'s role cannot be told from the chat:', error);
+        return null;
+    }
+}
+
 /** CHAT_COMPLETION_SETTINGS_READY: the last word on a request, after every other extension. */
 async function beforeRequest(data) {
     if (data.chat_completion_source !== 'custom') {
@@ -73,7 +102,8 @@ async function beforeRequest(data) {
     await reporter.yield();
     if (settings().tag) {
         const chatId = context().getCurrentChatId();
-        const tag = tagOf(data, chatId, prompts.kind(data));
+        const injected = said.injected(data.messages, Boolean(data.custom_prompt_post_processing));
+        const tag = tagOf(data, chatId, prompts.kind(data), injected);
         data.custom_include_body = withTag(data.custom_include_body, tag, yaml.parse);
     }
 }

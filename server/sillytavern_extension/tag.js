@@ -44,13 +44,14 @@ export class Prompts {
 }
 
 /** The tag of a request; what is not known is left out. */
-export function tagOf(data, chatId, kind) {
+export function tagOf(data, chatId, kind, injected = []) {
     const tag = {
         chat_id: chatId,
         kind,
         character: data.char_name,
         user_name: data.user_name,
         group_members: data.group_names,
+        injected,
     };
     return Object.fromEntries(Object.entries(tag).filter(([, value]) => value?.length));
 }

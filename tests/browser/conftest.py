@@ -73,9 +73,10 @@ def extended_stage(tmp_path_factory: pytest.TempPathFactory, browser: Browser) -
 
 
 @pytest.fixture
-def stage(plain_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """A new chat with Mira, without our extension."""
-    yield from fresh(plain_stage, request)
+def stage(request: pytest.FixtureRequest) -> Iterator[Stage]:
+    """A new chat with Mira, with our extension where the module says EXTENDED."""
+    extended = getattr(request.module, "EXTENDED", False)
+    yield from fresh(request.getfixturevalue("extended_stage" if extended else "plain_stage"), request)
 
 
 @contextmanager

@@ -25,10 +25,18 @@ IS_OPEN = """name => {
     const { characters, characterId, groupId } = SillyTavern.getContext();
     return !groupId && characters[characterId]?.name === name;
 }"""
+ASK = """async ([path, body]) => {
+    const headers = SillyTavern.getContext().getRequestHeaders();
+    const answer = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
+    return await answer.json();
+}"""
 COMMAND = """async line => {
     const { pipe } = await SillyTavern.getContext().executeSlashCommandsWithOptions(line);
     return pipe;
 }"""
+
+POST_PROCESSING = ["merge", "semi", "strict", "single"]
+"""SillyTavern's prompt post-processing, from mild to strong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,6 +190,17 @@ class FrontEnd:
         with self.rest.generated():
             self._option("option_impersonate")
 
+    def generate_in_every_way(self) -> list[str]:
+        """A request of each type that SillyTavern has, in this order; the types."""
+        self.send("Good evening.")
+        self.swipe_right()
+        self.regenerate()
+        self.continue_reply()
+        self.impersonate()
+        self.command("/gen Describe the weather.")
+        self.command("/genraw Describe the weather.")
+        return ["normal", "swipe", "regenerate", "continue", "impersonate", "quiet", "raw"]
+
     def test_message(self) -> None:
         """Have the connection tested."""
         with self._drawer("#sys-settings-button", "#rm_api_block"):
@@ -248,6 +267,19 @@ class FrontEnd:
             self.page.fill("#custom_include_body", yaml)
             self._confirm()
             self.page.locator("#custom_include_body").wait_for(state="detached")
+
+    def install_extension(self, url: str) -> None:
+        """Install an extension from a git address, as users do."""
+        with self._drawer("#extensions-settings-button", "#rm_extensions_block"):
+            self.page.locator("#third_party_extension_button").click()
+            self.page.locator("dialog.popup[open] .popup-input").fill(url)
+            self._confirm()
+            self.page.get_by_text("Yes, install it").click()
+            self.page.locator("#toast-container .toast-success").first.wait_for()
+
+    def ask(self, path: str, body: dict[str, Any]) -> dict[str, Any]:  # Any: JSON
+        """What SillyTavern's own server answers its page."""
+        return dict(self.page.evaluate(ASK, [path, body]))
 
     @contextmanager
     def extensions_panel(self, name: str) -> Iterator[Locator]:

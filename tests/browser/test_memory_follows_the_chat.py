@@ -129,6 +129,18 @@ def test_a_hidden_message_is_absent_until_it_is_shown_again(stage: Stage) -> Non
     assert ("user", "I am afraid of the sea.") in stage.remembered()
 
 
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_a_note_in_a_speakers_role_is_gone_once_the_chat_is_shown_without_it(stage: Stage, role: str) -> None:
+    stage.tavern.send("Is it far to the mainland?")
+    stage.tavern.command(f"/inject id=storm position=chat depth=1 role={role} The storm grows.")
+    for text in ("Can you see it from here?", "And at night?"):
+        stage.tavern.send(text)
+        assert stage.remembered() == [*stage.shown()[:-2], (role, "The storm grows."), *stage.shown()[-2:]]
+    stage.tavern.command("/flushinject storm")
+    stage.tavern.send("Good night.")
+    assert stage.remembered() == stage.shown()
+
+
 def test_a_branch_goes_its_own_way_and_the_chat_it_left_stays_as_it_was(stage: Stage) -> None:
     stage.tavern.send("Two paths lead to the village.")
     stage.tavern.send("I take the one by the shore.")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests.browser.front_end import POST_PROCESSING
 from tests.browser.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # the first test starts everything
 
-MODES = ["merge", "semi", "strict", "single"]
 
-
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", POST_PROCESSING)
 def test_a_chat_under_post_processing_is_remembered_message_by_message(stage: Stage, mode: str) -> None:
     stage.tavern.set_post_processing(mode)
     stage.tavern.send(f"I count the waves, in mode {mode}.")
@@ -21,7 +20,7 @@ def test_a_chat_under_post_processing_is_remembered_message_by_message(stage: St
     assert stage.remembered()[-1] == stage.shown()[-1]
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", POST_PROCESSING)
 def test_a_message_under_post_processing_leaves_the_chat_what_it_was(stage: Stage, mode: str) -> None:
     stage.tavern.send(f"The fog is thick, before mode {mode}.")
     session = stage.memory.newest()

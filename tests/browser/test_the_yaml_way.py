@@ -72,14 +72,7 @@ def test_a_branch_inherits_the_id_and_is_recognised_as_a_branch(typed: Stage) ->
 def test_each_request_says_its_kind(stage: Stage) -> None:
     tavern = stage.tavern
     with stage.recorded(readme()) as asked:
-        tavern.send("Good evening.")
-        tavern.swipe_right()
-        tavern.regenerate()
-        tavern.continue_reply()
-        tavern.impersonate()
-        tavern.command("/gen Describe the weather.")
-        tavern.command("/genraw Describe the weather.")
-    told = ["normal", "swipe", "regenerate", "continue", "impersonate", "quiet"]
-    assert asked.tags("gen_type")[:-1] == told
+        told = tavern.generate_in_every_way()
+    assert asked.tags("gen_type")[:-1] == told[:-1]
     assert len(set(asked.tags("chat_id"))) == 1 and set(asked.tags("character")) == {"Mira"}
     assert asked.kinds == ["normal", "normal", "normal", "continue", "impersonate", "quiet", "raw"]

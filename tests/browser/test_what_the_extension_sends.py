@@ -3,40 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from tests.browser.conftest import PICTURES, fresh
+from tests.browser.conftest import PICTURES
+from tests.browser.front_end import POST_PROCESSING
 from tests.browser.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # the first test starts everything
+EXTENDED = True
+REPORT = "Tell it at once when messages are swiped, edited, deleted or hidden"
 YAML = "top_k: 40 # theirs\nmetadata:\n  note: mine\n"
 
 
-@pytest.fixture
-def stage(extended_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """A new chat with Mira, with our extension."""
-    yield from fresh(extended_stage, request)
+@contextmanager
+def silent(stage: Stage) -> Iterator[None]:
+    """Our server is told nothing beside the requests."""
+    with stage.tavern.extensions_panel("Emotional RAG") as panel:
+        panel.get_by_label(REPORT).uncheck()
+    yield
+    with stage.tavern.extensions_panel("Emotional RAG") as panel:
+        panel.get_by_label(REPORT).check()
 
 
 def test_requests_carry_the_tag_and_what_the_user_wrote(stage: Stage) -> None:
     tavern = stage.tavern
     with stage.recorded(YAML) as asked:
-        tavern.send("Good evening.")
-        tavern.swipe_right()
-        tavern.regenerate()
-        tavern.continue_reply()
-        tavern.impersonate()
-        tavern.command("/gen Describe the weather.")
-        tavern.command("/genraw Describe the weather.")
+        told = tavern.generate_in_every_way()
         tavern.test_message()
-    kinds = ["normal", "swipe", "regenerate", "continue", "impersonate", "quiet", "raw", "test"]
+    kinds = [*told, "test"]
     assert asked.tags("kind") == kinds
     assert asked.kinds == [kind if kind not in ("swipe", "regenerate") else "normal" for kind in kinds]
     assert [body["top_k"] for body in asked.bodies] == [40] * len(kinds)
     told = {*asked.tags("chat_id"), *asked.tags("character"), *asked.tags("note")}
     assert told == {tavern.chat_id(), "Mira", "mine"}
     assert stage.of_this_chat() == stage.spoken()
+
+
+@pytest.mark.parametrize("mode", ["", *POST_PROCESSING])
+@pytest.mark.parametrize("role", ["user", "assistant"])
+def test_notes_in_a_speakers_role_are_told_from_the_chat(stage: Stage, role: str, mode: str) -> None:
+    tavern = stage.tavern
+    with silent(stage):
+        tavern.set_post_processing(mode)
+        tavern.command(f"/inject id=storm position=chat depth=1 role={role} The storm grows.")
+        tavern.command("/note-role user | /note-depth 2 | /note Tell of the sea.")
+        for text in ("Good evening.", "It rains.\n\nAnd it storms.", "Who is there?"):
+            tavern.send(text)
+            assert stage.remembered() == stage.shown()
+            prompt = "\n".join(message["content"] for message in stage.provider.prompts()[-1])
+            assert "The storm grows." in prompt and "Tell of the sea." in prompt
+        tavern.command("/flushinject storm")
+        tavern.command("/note ")
 
 
 def test_a_group_request_names_the_speaker_and_the_members(stage: Stage) -> None:

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.browser.conftest import fresh
+from tests.browser.front_end import POST_PROCESSING
 from tests.browser.processes import eventually
 from tests.browser.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # the first test starts everything
-MODES = ["merge", "semi", "strict", "single"]
-
-
-@pytest.fixture
-def stage(extended_stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
-    """A new chat with Mira, with our extension."""
-    yield from fresh(extended_stage, request)
+EXTENDED = True
 
 
 def check(stage: Stage) -> None:
@@ -165,7 +157,7 @@ def test_a_refused_message_is_remembered_though_nothing_answered_it(stage: Stage
     check(stage)
 
 
-@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("mode", POST_PROCESSING)
 def test_a_chat_under_post_processing_is_remembered_message_by_message(stage: Stage, mode: str) -> None:
     stage.tavern.send("The fog is thick.")
     stage.tavern.set_post_processing(mode)
