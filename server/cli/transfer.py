@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 from urllib.parse import urlencode
 
 import httpx
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from graph.errors import BadRequest, EmotionalRagError
 from graph.settings import Settings, load_settings
 from server.cli.reach import reachable_server, running_server
 from server.cli.sessions import checked
 from server.log import configure_logging
-from server.transfer.archive import about, folder_files
+from server.transfer.archive import about, folder_files, members
 from server.transfer.report import Report
 
 BLOCK = 2**18
@@ -73,36 +76,84 @@ def _place(file: Path, folder: Path) -> str:
 def send_all(client: httpx.Client, items: Sequence[Item]) -> tuple[Report, bool]:
     """Send each file; what is none of ours is told, and goes on (again: nothing is stored twice)."""
     report, failed = Report(), False
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    weights = [weight(item.path) for item in items]
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[messages]} messages"), console=console) as progress:
-        bar = progress.add_task("Importing", total=len(items), messages=0)
-        for item in items:
+        bar = progress.add_task("Importing", total=sum(weights), messages=0)
+        through = 0
+        for item, lines in zip(items, weights, strict=True):
+
+            def tell(read: int, stored: int, before: int = through, most: int = lines) -> None:
+                """A message is through when it is read and stored."""
+                now = before + min(most, (read + stored) / 2)
+                progress.update(bar, completed=now, messages=report.read + read)
+
             try:
-                report.add(send(client, item), item.name)
+                report.add(send(client, item, tell), item.name)
             except (BadRequest, OSError) as error:
                 failed = failed or item.asked_for
                 one = Report()
                 one.complain(str(error))
                 report.add(one, item.name)
-            progress.update(bar, advance=1, messages=report.read)
+            through += lines
+            progress.update(bar, completed=through, messages=report.read)
     return report, failed
 
 
-def send(client: httpx.Client, item: Item) -> Report:
-    """Import one file; raises BadRequest in the server's words, EmotionalRagError when the server goes away."""
+def weight(path: Path) -> int:
+    """What a file is of the whole: the lines of its chats and exports, at least 1."""
+    try:
+        with path.open("rb") as file:
+            if path.suffix.lower() == ".zip":
+                return 1 + sum(_lines(member) for known, member in members(file) if _is_lines(known.name))
+            return 1 + (_lines(file) if _is_lines(path.name) else 0)
+    except (BadRequest, OSError, EOFError, zlib.error):
+        return 1
+
+
+def _is_lines(name: str) -> bool:
+    return name.lower().endswith(".jsonl")
+
+
+def _lines(file: BinaryIO) -> int:
+    return sum(block.count(b"\n") for block in iter(lambda: file.read(BLOCK), b""))
+
+
+def send(client: httpx.Client, item: Item, tell: Callable[[int, int], None]) -> Report:
+    """Import one file; `tell` is called with how many messages of it are read and stored.
+
+    Raises BadRequest in the server's words, EmotionalRagError when the server goes away.
+    """
     changed = item.path.stat().st_mtime
     known = about(item.name, changed)
-    query = urlencode({"name": known.name, "group": known.group, "modified_at": changed}, errors="replace")
+    query = {"name": known.name, "group": known.group, "modified_at": changed, "progress": "true"}
+    to = f"/v1/import?{urlencode(query, errors='replace')}"
     try:
-        answer = client.post(f"/v1/import?{query}", content=blocks(item.path))
+        with client.stream("POST", to, content=blocks(item.path)) as answer:
+            return _followed(answer, tell)
     except httpx.TransportError as error:
         raise EmotionalRagError(
             f"The server went away during {item.name} ({error}). What it had stored is kept: start it and run "
             "the same command again, and it goes on from there."
         ) from error
-    if answer.status_code == 400:
-        raise BadRequest(answer.json()["error"]["message"])
-    return Report.model_validate(checked(answer))
+
+
+def _followed(answer: httpx.Response, tell: Callable[[int, int], None]) -> Report:
+    """The report at an import's end; raises what the server says instead of one."""
+    if answer.is_error:
+        answer.read()
+    told = answer.iter_lines() if answer.is_success else [answer.text]
+    for line in told:
+        row = json.loads(line)
+        if row.get("object") == "import.progress":
+            tell(row["read"], row["stored"])
+        elif "error" in row:
+            wrong = row["error"]
+            known = wrong.get("type") == "invalid_request_error"
+            raise (BadRequest if known else EmotionalRagError)(wrong["message"])
+        else:
+            return Report.model_validate(row)
+    raise httpx.RemoteProtocolError("the answer ended early")
 
 
 def blocks(path: Path) -> Iterator[bytes]:

@@ -41,8 +41,12 @@ async def write_export(transcript: Transcript, sessions: Sequence[Session], file
 
 
 async def _put(file: BinaryIO, records: Sequence[Record]) -> None:
+    await asyncio.to_thread(_write, file, records)
+
+
+def _write(file: BinaryIO, records: Sequence[Record]) -> None:
     lines = "".join(f"{json.dumps(r, ensure_ascii=False, separators=(',', ':'))}\n" for r in records)
-    await asyncio.to_thread(file.write, lines.encode(errors="replace"))
+    file.write(lines.encode(errors="replace"))
 
 
 async def _tree(transcript: Transcript, key: TreeKey, wanted: set[str]) -> AsyncIterator[list[Record]]:

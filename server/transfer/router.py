@@ -6,6 +6,7 @@ import asyncio
 import re
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from typing import Annotated, BinaryIO
 
 from fastapi import APIRouter, Query, Request
@@ -20,6 +21,7 @@ from server.transfer.export import write_export
 from server.transfer.progress import Progress
 from server.transfer.receive import import_file
 from server.transfer.report import Report
+from server.transfer.telling import told
 from server.transfer.upload import received
 
 BLOCK = 2**18
@@ -29,21 +31,28 @@ PAGE = 1000
 router = APIRouter()
 
 
-@router.post("/v1/import")
+@router.post("/v1/import", response_model=Report)
 async def import_upload(
     request: Request,
     resources: OurResources,
     name: Annotated[str, Query(max_length=1000)] = "",
     group: bool = False,
     modified_at: Annotated[float, Query(ge=0, allow_inf_nan=False)] = 0.0,
-) -> Report:
+    progress: bool = False,
+) -> Report | StreamingResponse:
     """Take in one file: a chat, card, lorebook, export, or a ZIP archive of these.
 
     `name` is the file's name (a chat's id stands before its ending), `group` says that it lay among group
-    chats, `modified_at` dates messages without a date.
+    chats, `modified_at` dates messages without a date. With `progress` the answer is JSON lines that tell how
+    far it is, the report last.
     """
-    async with received(request) as (file, form_name):
-        return await import_file(resources, file, About(name or form_name, group, modified_at), Progress())
+    async with AsyncExitStack() as upload:
+        file, form_name = await upload.enter_async_context(received(request))
+        about = About(name or form_name, group, modified_at)
+        if not progress:
+            return await import_file(resources, file, about, Progress())
+        lines = told(resources, file, about, upload.pop_all())
+        return StreamingResponse(lines, media_type="application/x-ndjson")
 
 
 @router.get("/v1/export")
