@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
@@ -14,6 +13,9 @@ ROLES = ("user", "assistant")
 SYSTEM = ("system", "developer")
 BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
 PLACEHOLDER = re.compile(r"\[[^\]\n]+\]")
+MOST_FINGERPRINTS = 32_768
+"""About 5 MB."""
+_fingerprints: dict[int, int] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +35,21 @@ class Incoming:
     """Of its text some may not have been said."""
 
 
-@lru_cache(maxsize=8192)
 def fingerprint(role: str, text: str) -> int:
-    """A message's identity: signed 64 bits of blake2b over role and text, runs of whitespace as one space."""
-    said = f"{role}\n{' '.join(text.split())}".encode(errors="surrogatepass")
-    return int.from_bytes(blake2b(said, digest_size=8).digest(), "big", signed=True)
+    """A message's identity: signed 64 bits of blake2b over role and text, runs of whitespace as one space.
+
+    A window is read anew with each request, so results are kept, under 64 bits of Python's hash instead of the
+    texts themselves, which would keep whole windows in RAM.
+    """
+    key = hash((role, text))
+    known = _fingerprints.get(key)
+    if known is None:
+        said = f"{role}\n{' '.join(text.split())}".encode(errors="surrogatepass")
+        known = int.from_bytes(blake2b(said, digest_size=8).digest(), "big", signed=True)
+        if len(_fingerprints) >= MOST_FINGERPRINTS:
+            _fingerprints.clear()
+        _fingerprints[key] = known
+    return known
 
 
 def incoming(

@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import time
+import tracemalloc
 from collections.abc import Callable
 from types import ModuleType
 
@@ -13,6 +14,7 @@ import httpx
 import pytest
 
 from graph.settings import Settings
+from memory.incoming import fingerprint
 from models import emotion, emotion_keywords
 from models.emotion import Emotion, importance
 from models.emotion_keywords import emotion_of
@@ -186,6 +188,23 @@ async def test_a_request_of_unknown_length_is_refused_once_it_is_above_the_limit
         answer = await _begin(live, ["Transfer-Encoding: chunked"], chunk * 17)  # the end is never sent
         _is_refusal(answer)
     assert not fake.calls
+
+
+def test_windows_that_were_read_are_not_kept() -> None:
+    tracemalloc.start()
+    try:
+        seen = {fingerprint("user", f"{number} {'x' * 100_000}") for number in range(300)}
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(seen) == 300 and kept < MB
+
+
+def test_a_message_keeps_its_identity_however_many_others_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("memory.incoming.MOST_FINGERPRINTS", 10)
+    before = [fingerprint("user", str(number)) for number in range(100)]
+    assert [fingerprint("user", f" {number}\n") for number in range(100)] == before
+    assert len({*before, fingerprint("assistant", "1")}) == 101
 
 
 async def _begin(live: Live, headers: list[str], beginning: bytes) -> httpx.Response:
