@@ -6,12 +6,9 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Request
 
-from graph.context import TurnContext
 from graph.resources import Resources
 from server.chat.serving import Turns
-
-OWNER = TurnContext().owner
-"""The only tenant there is without authentication."""
+from server.owner import OWNER as OWNER
 
 
 def _resources(request: Request) -> Resources:

@@ -38,7 +38,7 @@ def _run(args: argparse.Namespace) -> int:
 
         return import_paths(args.paths)
     if args.command == "export":
-        from server.cli.transfer import export_sessions
+        from server.cli.export import export_sessions
 
         return export_sessions(args.ids, args.all, args.output)
     if args.command == "reindex":

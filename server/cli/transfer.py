@@ -1,9 +1,8 @@
-"""`emotional-rag import` and `export`, over HTTP: the running server's, or one of our own."""
+"""`emotional-rag import`, over HTTP: into the running server, or one of our own."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
 import zlib
 from collections.abc import Callable, Iterator, Sequence
@@ -17,9 +16,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from graph.errors import BadRequest, EmotionalRagError
-from graph.settings import Settings, load_settings
+from graph.settings import load_settings
 from server.cli.reach import reachable_server, running_server
-from server.cli.sessions import checked
+from server.cli.reading import TIMEOUT, checked
 from server.log import configure_logging
 from server.transfer.archive import about, folder_files, members
 from server.transfer.report import Report
@@ -27,7 +26,6 @@ from server.transfer.report import Report
 BLOCK = 2**18
 LOOK = 2.0
 """Seconds between looks at what is left to be embedded."""
-TIMEOUT = httpx.Timeout(None, connect=30)
 
 console = Console(highlight=False)
 
@@ -195,32 +193,3 @@ def follow(client: httpx.Client, ours: bool) -> None:
 
 def backlog(client: httpx.Client) -> int:
     return int(checked(client.get("/health"))["worker"]["backlog"])
-
-
-def export_sessions(ids: Sequence[str], everything: bool, output: Path) -> int:
-    """Write sessions to a file, which appears only when it is complete."""
-    if bool(ids) == everything:
-        raise BadRequest("Name the sessions to export, or say --all.")
-    settings = load_settings()
-    configure_logging(settings.log_level, interactive=True)
-    size = download(settings, [("session", name) for name in ids], output)
-    console.print(f"{output}: {size} bytes.", soft_wrap=True)
-    return 0
-
-
-def download(settings: Settings, query: list[tuple[str, str]], output: Path) -> int:
-    partial = output.with_name(f"{output.name}.part")
-    with reachable_server(settings) as url, httpx.Client(base_url=url, timeout=TIMEOUT) as client:
-        with client.stream("GET", f"/v1/export?{urlencode(query)}" if query else "/v1/export") as answer:
-            if answer.is_error:
-                answer.read()
-                checked(answer)
-            try:
-                with partial.open("wb") as file:
-                    for block in answer.iter_bytes(BLOCK):
-                        file.write(block)
-                os.replace(partial, output)
-            except OSError as error:
-                partial.unlink(missing_ok=True)
-                raise BadRequest(f"Cannot write {output}: {error.strerror}.") from None
-    return output.stat().st_size

@@ -1,24 +1,63 @@
-"""Which session a name in a URL means: a chat's id, or else a session's own."""
+"""Which session a name in a URL or a command means: a chat's id, or else a session's own."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from graph.errors import NotFound
-from graph.resources import Resources
-from memory.transcript import Session
-from server.dependencies import OWNER
+from memory.catalog import Catalog
+from memory.transcript import Message, Session, Transcript
+from server.owner import OWNER
+
+PAGE = 1000
 
 
-async def find(resources: Resources, name: str) -> Session | None:
+class Chats(Protocol):
+    """The stored chats, and where they are found."""
+
+    @property
+    def catalog(self) -> Catalog: ...
+
+    @property
+    def transcript(self) -> Transcript: ...
+
+
+async def find(chats: Chats, name: str) -> Session | None:
     """The session of this chat id, else of this session id; nothing has an empty one."""
     if not name:
         return None
-    session_id = await resources.catalog.of_chat(OWNER, name)
-    return await resources.transcript.session(OWNER, session_id or name)
+    session_id = await chats.catalog.of_chat(OWNER, name)
+    return await chats.transcript.session(OWNER, session_id or name)
 
 
-async def named(resources: Resources, name: str) -> Session:
+async def named(chats: Chats, name: str) -> Session:
     """The same; raises NotFound where there is none."""
-    found = await find(resources, name)
+    found = await find(chats, name)
     if found is None:
         raise NotFound(f"There is no session {name!r}.")
     return found
+
+
+async def everything(chats: Chats) -> list[Session]:
+    """Every session, most recently used first."""
+    found: list[Session] = []
+    while True:
+        page = await chats.transcript.sessions(OWNER, limit=PAGE, offset=len(found))
+        found += page.sessions
+        if not page.sessions or len(found) >= page.total:
+            return found
+
+
+async def to_export(chats: Chats, names: list[str] | None) -> list[Session]:
+    """These sessions, or all in the order in which they are exported; raises NotFound."""
+    if names is None:
+        found = await everything(chats)
+        return sorted(found, key=lambda s: (s.key.tree_id, s.created_at, s.session_id))
+    return [await named(chats, name) for name in names]
+
+
+def said(message: Message) -> str:
+    """A message without the speaker's name that front-ends write before it in groups."""
+    name, text = message.speaker, message.text.lstrip()
+    rest = text[len(name) + 1 :].removeprefix(" ") if name and text.startswith(f"{name}:") else ""
+    return rest if rest.strip() else message.text

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field, TypeAdapter, field_validator
 
 from memory.transcript import Message, Session
 from server.chat.protocol import RequestMessage
+from server.sessions.lookup import said
 
 _MESSAGES = TypeAdapter(list[RequestMessage])
 
@@ -137,15 +138,9 @@ def message_object(message: Message) -> MessageObject:
         id=message.id,
         role=message.role,
         speaker=message.speaker,
-        content=_said(message),
+        content=said(message),
         emotion=message.emotion,
         confidence=message.confidence,
         importance=message.importance,
         created_at=message.created_at,
     )
-
-
-def _said(message: Message) -> str:
-    name, text = message.speaker, message.text.lstrip()
-    said = text[len(name) + 1 :].removeprefix(" ") if name and text.startswith(f"{name}:") else ""
-    return said if said.strip() else message.text

@@ -14,8 +14,8 @@ from fastapi.responses import StreamingResponse
 
 from graph.resources import Resources
 from memory.transcript import Session
-from server.dependencies import OWNER, OurResources
-from server.sessions.lookup import named
+from server.dependencies import OurResources
+from server.sessions.lookup import named, to_export
 from server.transfer.chat_file import About
 from server.transfer.export import write_export
 from server.transfer.progress import Progress
@@ -26,7 +26,6 @@ from server.transfer.upload import received
 
 BLOCK = 2**18
 IN_MEMORY = 2**22
-PAGE = 1000
 
 router = APIRouter()
 
@@ -60,10 +59,7 @@ async def export(
     resources: OurResources, session: Annotated[list[str] | None, Query()] = None
 ) -> StreamingResponse:
     """These sessions, or all, as JSON lines."""
-    if session is None:
-        return await _exported(resources, await _all(resources), "emotional-rag")
-    found = [await named(resources, name) for name in session]
-    return await _exported(resources, found, "emotional-rag")
+    return await _exported(resources, await to_export(resources, session), "emotional-rag")
 
 
 @router.get("/v1/sessions/{session_id:path}/export")
@@ -71,15 +67,6 @@ async def export_session(session_id: str, resources: OurResources) -> StreamingR
     """Everything about a session as JSON lines."""
     found = await named(resources, session_id)
     return await _exported(resources, [found], found.session_id)
-
-
-async def _all(resources: Resources) -> list[Session]:
-    found: list[Session] = []
-    while True:
-        page = await resources.transcript.sessions(OWNER, limit=PAGE, offset=len(found))
-        found += page.sessions
-        if not page.sessions or len(found) >= page.total:
-            return sorted(found, key=lambda s: (s.key.tree_id, s.created_at, s.session_id))
 
 
 async def _exported(resources: Resources, sessions: list[Session], name: str) -> StreamingResponse:

@@ -182,6 +182,25 @@ async def test_sessions_and_reindex_work_without_a_server(cli: Cli, settings: Se
     assert code == 0 and "The key is blue." in out
 
 
+@pytest.mark.parametrize("args", [["sessions"], ["sessions", "show", "c1"], ["export", "--all", "-o", "x"]])
+async def test_what_only_reads_loads_no_models_and_starts_no_server(
+    settings: Settings, fake: FakeOpenAI, args: list[str]
+) -> None:
+    async with serving(settings) as live:
+        await turn(live, "The key is blue.")
+    code = (
+        f"import sys; from server.cli import main; left = main({args!r}); "
+        "print(left, *({'torch', 'transformers', 'langgraph', 'fastapi', 'uvicorn'} & set(sys.modules)))"
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", code),
+        env=environment(settings, fake) | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await process.communicate()
+    assert out.decode().splitlines()[-1] == "0"
+
+
 async def test_chat_talks_to_the_running_server_as_a_front_end_does(
     cli: Cli, live: Live, fake: FakeOpenAI, card: str
 ) -> None:
