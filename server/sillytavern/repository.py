@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from io import BytesIO
 from pathlib import Path
@@ -36,13 +37,14 @@ class _Sender(UploadPackHandler):
         return (CAPABILITY_SIDE_BAND_64K,)
 
 
-_committing = threading.Lock()
+_opening = threading.Lock()
 
 
 def advertisement(data: Path) -> bytes:
     """What a git client asks first: the branch, at a commit of the extension's files as they are now."""
-    with _committing, _repository(data) as repository:
-        _commit(repository, SOURCE)
+    with _repository(data) as repository:
+        with _opening:
+            _commit(repository, SOURCE)
         return _answer(repository, b"", asked_first=True)
 
 
@@ -59,9 +61,11 @@ def pack(data: Path, request: bytes) -> bytes:
 
 def _repository(data: Path) -> Repo:
     folder = data / FOLDER
-    if folder.is_dir():
-        return Repo(str(folder))
-    return Repo.init_bare(str(folder), mkdir=True, default_branch=b"main")
+    with _opening:
+        if (folder / "HEAD").is_file():
+            return Repo(str(folder))
+        shutil.rmtree(folder, ignore_errors=True)
+        return Repo.init_bare(str(folder), mkdir=True, default_branch=b"main")
 
 
 def _commit(repository: Repo, source: Path) -> None:

@@ -1,7 +1,8 @@
 """What of a request nobody said: what a front-end writes between a chat's messages in their roles.
 
-A note or lore may have the role of the user or of the character. Untold it is taken for a message; it is off
-the path again as soon as a request shows the chat without it in that place. The extension tells it.
+A prompt, note or lore may have the role of the user or of the character. What stands before the chat's
+beginning shows itself, for the beginning is marked; the rest the extension tells. Untold it is taken for a
+message, and is off the path again as soon as a request shows the chat without it in that place.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 
 from graph.state import ChatMessage
 from memory.incoming import ROLES
-from server.sillytavern.markers import Markers, role_of, text_in
+from server.sillytavern.markers import Markers, has_line, role_of, text_in
 
 BREAK = "\n\n"
 """What post-processing writes between texts that it merges."""
@@ -29,7 +30,9 @@ def spoken(
     merged it with its neighbours and put one of `names` before it.
     """
     said = {i: text_in(m) for i, m in enumerate(messages) if role_of(m) in ROLES}
-    left = {i: "" for i in _placeholder(messages, markers)}
+    left = {
+        i: "" for i in (*_placeholder(messages, markers), *_before_the_chat(messages, markers)) if i in said
+    }
     merged = []
     for at, text in injected:
         if said.get(at, "").strip() == text.strip():
@@ -48,6 +51,17 @@ def _placeholder(messages: Sequence[ChatMessage], markers: Markers) -> list[int]
     roles = [role_of(m) for m in messages[first:]]
     is_strict = first < 2 and "system" not in roles and roles[:2] == ["user", "assistant"]
     return [first] if is_strict and text_in(messages[first]).strip() in markers.placeholders else []
+
+
+def _before_the_chat(messages: Sequence[ChatMessage], markers: Markers) -> range:
+    """The messages before the system message that begins the chat; none where there is no such message."""
+    starts = (markers.new_chat, markers.new_group_chat)
+    begun = (
+        i
+        for i, m in enumerate(messages)
+        if role_of(m) == "system" and any(has_line(text_in(m), start) for start in starts)
+    )
+    return range(next(begun, 0))
 
 
 def _without(pieces: Sequence[str], said: dict[int, str], names: Sequence[str]) -> dict[int, str]:

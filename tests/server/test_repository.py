@@ -64,6 +64,12 @@ async def test_a_clone_is_updated_when_the_server_holds_another_version(
     assert await git("-C", tmp_path / "whole", "rev-list", "--count", "HEAD") == "2"
 
 
+async def test_a_repository_that_was_only_begun_is_made_anew(live: Live, tmp_path: Path) -> None:
+    (live.resources.settings.db_path / repository.FOLDER / "objects").mkdir(parents=True)
+    await git("clone", f"{live.url}/{ADDRESS}", tmp_path / "clone")
+    assert files_in(tmp_path / "clone") == FILES
+
+
 async def test_two_who_clone_at_once_are_served(live: Live, tmp_path: Path) -> None:
     clones = [tmp_path / name for name in "abcd"]
     await asyncio.gather(*(git("clone", f"{live.url}/{ADDRESS}", clone) for clone in clones))

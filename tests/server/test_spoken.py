@@ -177,6 +177,34 @@ async def test_an_untold_note_stands_only_where_the_newest_request_shows_it(
         assert not any(NOTE in text for text in texts)
 
 
+async def test_an_untold_instruction_at_the_end_is_gone_with_the_next_request(live: Live) -> None:
+    chat = [GREETING]
+    for number in range(4):
+        chat.append(u(f"This is evening {number}, and the wind blows."))
+        prompt = [CARD, s("[Start a new Chat]"), *chat, u(RULES)]
+        answer = await live.http.post("/v1/chat/completions", json={"messages": prompt, "stream": False})
+        chat.append(a(answer.json()["choices"][0]["message"]["content"]))
+        shown = [(m["role"], m["content"]) for m in chat]
+        assert await stored(live, answer.headers["x-session-id"]) == [*shown[:-1], ("user", RULES), shown[-1]]
+
+
+@pytest.mark.parametrize(
+    "start", ["[Start a new Chat]", "[Start a new group chat. Group members: Mira, Bram]"]
+)
+async def test_prompts_in_a_speakers_role_before_the_chat_are_not_stored(
+    live: Live, fake: FakeOpenAI, start: str
+) -> None:
+    before = [u("Write Mira's next reply."), CARD, u("Alex is a sailor."), a("I understand."), s(start)]
+    chat = [GREETING]
+    for text in ("Good evening.", "It rains."):
+        chat.append(u(text))
+        answer = await live.http.post("/v1/chat/completions", json={"messages": [*before, *chat, s(RULES)]})
+        chat.append(a(answer.json()["choices"][0]["message"]["content"]))
+        assert fake.calls[-1].body["messages"][: len(before)] == before
+    shown = await stored(live, answer.headers["x-session-id"])
+    assert shown == [(m["role"], m["content"]) for m in chat]
+
+
 @pytest.mark.parametrize("text", ["[Start a new chat]", "Let's get started."])
 async def test_the_placeholder_of_strict_mode_is_not_stored(live: Live, fake: FakeOpenAI, text: str) -> None:
     head, chat = [CARD, u(text)], [GREETING]
