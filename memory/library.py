@@ -1,4 +1,4 @@
-"""The library: imported characters and lorebooks, by owner. Lore is never something that someone said."""
+"""The library: imported characters, groups and lorebooks, by owner. Lore is nothing that someone said."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from memory.files import open_database, transaction
 from memory.schema import LIBRARY_SCHEMA, LIBRARY_VERSION
 
 FILE = "library.sqlite"
-Scope = Literal["character", "chat"]
+Scope = Literal["global", "character", "extra", "chat", "persona"]
+"""What a book belongs to: everything, a character by its card, a character beside that, a chat, a persona."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,28 @@ class Character:
     name: str
     card: dict[str, Any]
     """The card's JSON (Any: as it came)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group of characters; `source` names its file, members the sources of their cards."""
+
+    source: str
+    name: str
+    members: list[str]
+    disabled: list[str]
+    """Members that are muted."""
+    chats: list[str]
+    """The ids of its chats."""
+
+
+class Binding(NamedTuple):
+    """A book by its name, and what it belongs to."""
+
+    book: str
+    scope: Scope
+    target: str
+    """The character's name (its card's source for `extra`), the chat's id or the persona's name."""
 
 
 class Library:
@@ -97,6 +120,46 @@ class Library:
         """Note that a book of this name belongs to a character or a chat."""
         self._changes("INSERT OR IGNORE INTO book_scopes VALUES (?, ?, ?, ?)", (owner, book, scope, target))
 
+    def rebind(self, owner: str, scope: Scope, bindings: Sequence[Binding], target: str | None = None) -> int:
+        """Make the bindings of a scope, or of one target in it, these; how many came or went."""
+        of_scope = (owner, scope, json.dumps([[b.book, b.target] for b in bindings]), target, target)
+        with self._lock, transaction(self._connection):
+            before = self._connection.total_changes
+            self._connection.execute(_UNBIND, of_scope)
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO book_scopes VALUES (?, ?, ?, ?)", [(owner, *b) for b in bindings]
+            )
+            return self._connection.total_changes - before
+
+    def put_group(self, owner: str, group: Group) -> bool:
+        """Make a group what it is in its file; whether it was new or changed."""
+        lists = [json.dumps(v, ensure_ascii=False) for v in (group.members, group.disabled, group.chats)]
+        return self._changes(
+            "INSERT INTO groups VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET name = excluded.name, "
+            "members = excluded.members, disabled = excluded.disabled, chats = excluded.chats "
+            "WHERE (name, members, disabled, chats) <> "
+            "(excluded.name, excluded.members, excluded.disabled, excluded.chats)",
+            (owner, group.source, group.name, *lists),
+        )
+
+    def groups(self, owner: str) -> list[Group]:
+        """Every group, by source."""
+        rows = self._look(
+            "SELECT source, name, members, disabled, chats FROM groups WHERE owner = ? ORDER BY source", owner
+        )
+        return [Group(source, name, *map(json.loads, lists)) for source, name, *lists in rows]
+
+    def members_of_chat(self, owner: str, chat_id: str) -> list[str]:
+        """The names of the characters whose group has this chat; empty where none has."""
+        rows = self._look(
+            "SELECT coalesce(characters.name, member.value) FROM groups, json_each(members) member "
+            "LEFT JOIN characters ON characters.owner = groups.owner AND characters.source = member.value "
+            "WHERE groups.owner = ? AND ? IN (SELECT value FROM json_each(chats)) ORDER BY groups.source, key",
+            owner,
+            chat_id,
+        )
+        return list(dict.fromkeys(name for (name,) in rows))
+
     def characters(self, owner: str) -> list[Character]:
         """Every character, by source."""
         rows = self._look("SELECT source, name, card FROM characters WHERE owner = ? ORDER BY source", owner)
@@ -109,11 +172,12 @@ class Library:
         )
         return [Book(name, self._entries(number), character) for number, name, character in rows]
 
-    def scopes(self, owner: str) -> list[tuple[str, str, str]]:
-        """Which books belong to what: (book, scope, target)."""
-        return self._look(
+    def scopes(self, owner: str) -> list[Binding]:
+        """Which books belong to what."""
+        rows = self._look(
             "SELECT book, scope, target FROM book_scopes WHERE owner = ? ORDER BY book, scope, target", owner
         )
+        return [Binding(*row) for row in rows]
 
     def _entries(self, book: int) -> list[LoreEntry]:
         rows = self._look(
@@ -136,6 +200,11 @@ class Library:
         self._connection.close()
 
 
+_UNBIND = (
+    "DELETE FROM book_scopes WHERE owner = ? AND scope = ? AND NOT EXISTS (SELECT 1 FROM json_each(?) "
+    "WHERE json_extract(value, '$[0]') = book AND json_extract(value, '$[1]') = target) "
+    "AND (? IS NULL OR target = ?)"
+)
 _PUT_ENTRY = (
     "INSERT INTO lore(book, uid, content, keys, secondary_keys, comment, enabled, constant, insertion_order, "
     "details, hash, imported_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "

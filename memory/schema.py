@@ -73,7 +73,7 @@ CATALOG_SCHEMA = (
         owner TEXT NOT NULL, tree_id TEXT NOT NULL, PRIMARY KEY(owner, tree_id)) WITHOUT ROWID""",
 )
 
-LIBRARY_VERSION = 1
+LIBRARY_VERSION = 2
 LIBRARY_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS characters(
         id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
@@ -88,6 +88,10 @@ LIBRARY_SCHEMA = (
         comment TEXT NOT NULL, enabled INTEGER NOT NULL, constant INTEGER NOT NULL,
         insertion_order REAL NOT NULL, details TEXT NOT NULL, hash TEXT NOT NULL, imported_at REAL NOT NULL,
         UNIQUE(book, uid))""",
+    # Since version 2; lists are JSON.
+    """CREATE TABLE IF NOT EXISTS groups(
+        owner TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL, members TEXT NOT NULL,
+        disabled TEXT NOT NULL, chats TEXT NOT NULL, PRIMARY KEY(owner, source)) WITHOUT ROWID""",
     """CREATE TABLE IF NOT EXISTS book_scopes(
         owner TEXT NOT NULL, book TEXT NOT NULL, scope TEXT NOT NULL, target TEXT NOT NULL,
         PRIMARY KEY(owner, book, scope, target)) WITHOUT ROWID""",

@@ -166,7 +166,8 @@ def show(report: Report) -> None:
         f"{len(report.sessions)} chats with {report.read} messages: {report.added} stored, "
         f"{report.read - min(report.read, report.added)} known already; "
         f"beside them {report.swipes} swipes and {report.hidden} hidden messages stored; "
-        f"{report.characters} cards and {report.lore} lorebook entries new or changed."
+        f"{report.characters} cards, {report.groups} groups, {report.lore} lorebook entries and "
+        f"{report.bindings} of their bindings new or changed."
     )
     for problem in report.problems:
         where = f"{problem.file}, line {problem.line}" if problem.line else problem.file

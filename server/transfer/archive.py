@@ -24,29 +24,45 @@ _HOMES: dict[str, tuple[str, ...]] = {
     GROUP_CHATS: (".jsonl",),
     "characters": (".png", ".json"),
     "worlds": (".json",),
+    "groups": (".json",),
 }
 """The folders of a SillyTavern user that hold what we take."""
+SETTINGS = "settings.json"
+"""Lies beside these folders."""
 _NOT_LOOKED_INTO = {"backups", "thumbnails", "_cache", "__MACOSX"}
 
 
 def wanted(names: Iterable[str]) -> list[str]:
-    """Of the names of files below a folder, in POSIX form, those to be imported: cards and lore first, a chat
+    """Of the names of files below a folder, in POSIX form, those to be imported: cards, groups and lore first, a chat
     before its branches (which begin with its name).
 
-    Where the folder is a SillyTavern user's (or holds some), only its chats, characters and worlds.
+    Where the folder is a SillyTavern user's (or holds some), only its chats, characters, worlds, groups and
+    settings.
     """
     given = [name for name in names if not _NOT_LOOKED_INTO & set(PurePosixPath(name).parts)]
     homes = [name for name in given if _home(name)]
+    users = {PurePosixPath(name).parents[_depth(name) - 1] for name in homes}
+    homes += [n for n in given if PurePosixPath(n).name == SETTINGS and PurePosixPath(n).parent in users]
     loose = [name for name in given if name.lower().endswith((".jsonl", ".json", ".png", ".zip"))]
     return sorted(homes or loose, key=lambda name: (name.lower().endswith(".jsonl"), name.rsplit(".", 1)[0]))
 
 
 def _home(name: str) -> str:
     """The folder of a SillyTavern user that a file lies in as it should; empty for none."""
-    parts = PurePosixPath(name).parts
-    depth = 3 if len(parts) > 2 and parts[-3] == "chats" else 2
+    parts, depth = PurePosixPath(name).parts, _depth(name)
     home = parts[-depth] if len(parts) >= depth else ""
     return home if home in _HOMES and name.lower().endswith(_HOMES[home]) else ""
+
+
+def _depth(name: str) -> int:
+    """How many names a file's own is below its user's folder; chats lie in a folder of their character."""
+    return 3 if is_private(name) else 2
+
+
+def is_private(name: str) -> bool:
+    """Whether a chat's place says that it is one with a single character."""
+    parts = PurePosixPath(name).parts
+    return len(parts) > 2 and parts[-3] == "chats"
 
 
 def about(name: str, modified_at: float) -> About:

@@ -37,6 +37,8 @@ class About:
     """It lay among the group chats."""
     modified_at: float = 0.0
     """Unix seconds; the date of messages that have none."""
+    members: tuple[str, ...] = ()
+    """Who is in the group that has a chat of this name."""
 
     @property
     def stem(self) -> str:
@@ -65,8 +67,8 @@ class ChatFile:
     user_name: str
     character: str
     lines: list[Line]
-    world: str = ""
-    """The lorebook that belongs to the chat."""
+    world: str | None = None
+    """The lorebook that belongs to the chat; None where the file is too old to tell."""
     main_chat: str = ""
     """The name of the chat that it branched off."""
     live_id: str = ""
@@ -115,7 +117,7 @@ def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -
             problems.append(Problem(message=raw, line=number))
         else:
             raws.append(raw)
-    metadata = _object(header.get("chat_metadata"))
+    tells, metadata = "chat_metadata" in header, _object(header.get("chat_metadata"))
     user, character = _names(header, raws)
     members = _group_members(raws, about)
     sender = _Sender(user, character, members)
@@ -126,7 +128,7 @@ def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -
         user_name=user,
         character=character,
         lines=sender.lines(raws, since),
-        world=_text(metadata.get("world_info")),
+        world=_text(metadata.get("world_info")) if tells else None,
         main_chat=_text(metadata.get("main_chat")),
         live_id=_text(_object(metadata.get("variables")).get(LIVE_ID)),
         problems=problems,
@@ -169,7 +171,8 @@ def _group_members(raws: Sequence[_Raw], about: About) -> list[str]:
     spoken = [raw for raw in raws if not raw.is_user and raw.name and not _is_apart(raw)]
     names = list(dict.fromkeys(raw.name for raw in spoken))
     avatars = {raw.name for raw in spoken if raw.entry.get("original_avatar")}
-    return names if about.group or len(avatars) > 1 else []
+    of_group = about.members if about.group or set(names) <= set(about.members) else ()
+    return list(dict.fromkeys([*of_group, *names])) if about.group or of_group or len(avatars) > 1 else []
 
 
 @dataclass(slots=True)

@@ -11,6 +11,7 @@ from graph.resources import Resources
 from memory.align import Alignment
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine
 from memory.incoming import Incoming
+from memory.library import Binding
 from memory.path import Ranges
 from memory.sessions import Assignment
 from memory.transcript import Session, TreeView
@@ -37,8 +38,9 @@ async def import_chat(resources: Resources, chat: ChatFile, progress: Progress) 
     if stored is not None:
         laid.count(done, report)
         report.sessions.append(_imported(stored, report))
-    if chat.world and place.chat_id:
-        resources.library.bind(OWNER, chat.world, "chat", place.chat_id)
+    if chat.world is not None and place.chat_id:
+        books = [Binding(chat.world, "chat", place.chat_id)] if chat.world else []
+        await asyncio.to_thread(resources.library.rebind, OWNER, "chat", books, place.chat_id)
     return report
 
 

@@ -8,15 +8,16 @@ import time
 import zipfile
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Any, BinaryIO
 
 from graph.errors import BadRequest
 from graph.resources import Resources
-from memory.library import Character
+from memory.library import Character, Library, Scope
 from server.cards import MAX_FILE_BYTES, card_json, card_of
 from server.dependencies import OWNER
-from server.transfer.archive import members
+from server.transfer.archive import is_private, members
 from server.transfer.chat_file import About, is_header, is_message, read_chat
 from server.transfer.chat_import import import_chat
 from server.transfer.lines import clean, json_lines
@@ -24,13 +25,16 @@ from server.transfer.lore import is_world, read_card_book, read_world, world_of_
 from server.transfer.progress import Progress
 from server.transfer.report import Report
 from server.transfer.restore import is_export, restore
+from server.transfer.user_folder import is_group, is_settings, lore_of_group, lore_of_settings, read_group
 
 _PNG, _ZIP = b"\x89PNG", b"PK\x03\x04"
+SCOPES: tuple[Scope, ...] = ("global", "extra", "persona")
+"""To what settings bind lorebooks."""
 HEAD_LINES = 20
 """Lines among which a chat must show itself, for the first ones may be broken."""
 NOT_KNOWN = (
-    "This is neither a SillyTavern chat (.jsonl), a character card (.json, .png), a lorebook (.json), "
-    "a folder of these as .zip, nor an export of ours."
+    "This is neither a SillyTavern chat (.jsonl), a character card (.json, .png), a lorebook, a group or "
+    "settings (.json), a folder of these as .zip, nor an export of ours."
 )
 
 Lines = Iterator[tuple[int, dict[str, Any] | str]]  # Any: JSON
@@ -55,12 +59,20 @@ async def import_file(
     if any(is_export(entry) for entry in entries[:1]):
         return await restore(resources, chain(head, lines), progress)
     if any(is_header(entry) or is_message(entry) for entry in entries):
-        counted = progress.counted(chain(head, lines))
+        counted, about = progress.counted(chain(head, lines)), await _with_members(resources, about)
         report = await import_chat(resources, await asyncio.to_thread(read_chat, counted, about), progress)
         progress.through()
         return report
     await asyncio.to_thread(file.seek, 0)
     return await _import_json(resources, await _json_of(file), about)
+
+
+async def _with_members(resources: Resources, about: About) -> About:
+    """What the groups say about a chat."""
+    if is_private(about.name):
+        return about
+    members = await asyncio.to_thread(resources.library.members_of_chat, OWNER, about.stem)
+    return replace(about, members=tuple(members))
 
 
 async def _whole(file: BinaryIO) -> bytes:
@@ -82,23 +94,37 @@ async def _json_of(file: BinaryIO) -> dict[str, Any]:
 
 
 async def _import_json(resources: Resources, content: dict[str, Any], about: About) -> Report:
-    """A lorebook or a card."""
-    report, library, now = Report(files=1), resources.library, time.time()
-    if is_world(content):
-        book = read_world(content, about.stem)
-        report.lore = await asyncio.to_thread(library.put_book, OWNER, book, now)
-        return report
-    if "entries" not in content and not _like_a_card(content):
+    """Settings, a group, a lorebook or a card."""
+    return await asyncio.to_thread(_put_json, resources.library, content, about)
+
+
+def _put_json(library: Library, content: dict[str, Any], about: About) -> Report:
+    report = Report(files=1)
+    if is_settings(content):
+        found = lore_of_settings(content)
+        for scope in SCOPES:
+            report.bindings += library.rebind(OWNER, scope, [b for b in found if b.scope == scope])
+    elif is_group(content):
+        report.groups = int(library.put_group(OWNER, read_group(content, about.stem)))
+        for book, scope, chat in lore_of_group(content):
+            library.bind(OWNER, book, scope, chat)
+    elif is_world(content):
+        report.lore = library.put_book(OWNER, read_world(content, about.stem), time.time())
+    elif "entries" in content or _like_a_card(content):
+        _put_card(library, content, about, report)
+    else:
         raise BadRequest(NOT_KNOWN)
-    name = clean(card_of(content).name)
-    character = Character(about.stem or name, name, content)
-    report.characters = int(await asyncio.to_thread(library.put_character, OWNER, character, now))
+    return report
+
+
+def _put_card(library: Library, content: dict[str, Any], about: About, report: Report) -> None:
+    name, now = clean(card_of(content).name), time.time()
+    report.characters = int(library.put_character(OWNER, Character(about.stem or name, name, content), now))
     carried = read_card_book(content, name)
     if carried is not None:
-        report.lore = await asyncio.to_thread(library.put_book, OWNER, carried, now)
+        report.lore = library.put_book(OWNER, carried, now)
     if world := world_of_card(content):
         library.bind(OWNER, world, "character", name)
-    return report
 
 
 def _like_a_card(content: dict[str, Any]) -> bool:

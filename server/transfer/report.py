@@ -45,6 +45,10 @@ class Report(BaseModel):
     characters: int = 0
     lore: int = 0
     """Cards and lorebook entries that were new or changed."""
+    groups: int = 0
+    """Groups that were new or changed."""
+    bindings: int = 0
+    """Lorebooks that the settings bind, or no longer bind, to something."""
     sessions: list[ImportedSession] = Field(default_factory=list)
     problems: list[Problem] = Field(default_factory=list)
     problem_count: int = 0
@@ -68,6 +72,8 @@ class Report(BaseModel):
         self.hidden += other.hidden
         self.characters += other.characters
         self.lore += other.lore
+        self.groups += other.groups
+        self.bindings += other.bindings
         self.sessions += other.sessions
         self.problem_count += other.problem_count
         named = [p.model_copy(update={"file": file}) for p in other.problems]

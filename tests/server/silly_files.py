@@ -61,7 +61,7 @@ def user_folder(root: Path, chats: dict[str, bytes]) -> Path:
         "characters/Mira.png": png(CARD),
         "worlds/Coast.json": json.dumps(WORLD).encode(),
         "groups/1.json": b'{"id": "1", "members": ["Mira.png", "Tobias.png"], "chats": ["g1"]}',
-        "settings.json": b"{}",
+        "settings.json": b'{"world_info_settings": {"world_info": {"globalSelect": ["Coast"]}}}',
         "thumbnails/avatar/Mira.png": b"no card",
         "backups/chat_mira_1.jsonl": chat(line("Alex", "An old copy.")),
         **chats,

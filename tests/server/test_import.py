@@ -319,7 +319,7 @@ async def test_the_command_takes_a_whole_user_folder_and_again_changes_nothing(
     assert code == 0, err
     assert "2 chats with 8 messages: 8 stored, 0 known already" in " ".join(out.split())
     assert "2 swipes and 0 hidden messages stored" in " ".join(out.split())
-    assert "1 cards and 3 lorebook entries" in " ".join(out.split())
+    assert "1 cards, 1 groups, 3 lorebook entries and 1 of their bindings" in " ".join(out.split())
     await idle(live)
     before = (await live.http.get("/v1/export")).text
     code, out, _ = await ended(await command("import", str(folder), env=env))
