@@ -58,9 +58,10 @@ class Run:
         A session that the OpenAI field `user` selects is named after that user; once a request of it brings
         history it is not, so that the client's next chat does not begin in it.
         """
-        session, sends_history = assignment.session, len(request.window) > 1
-        if sends_history and session is not None and request.user and session.user_name == request.user:
-            self.turn.user_name = self.turn.user_name or SOMEBODY
+        if request.user and not request.chat_id and len(request.window) > 1:
+            before = assignment.session.user_name if assignment.session else ""
+            if request.user == (self.turn.user_name or before):
+                self.turn.user_name = SOMEBODY
         self.turn.session_id = assignment.session_id
         self.turn.tree_id = assignment.key.tree_id
         self.turn.forked_from = assignment.forked_from

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import says
 from tests.server.live import Live, idle, said, stored
@@ -59,13 +61,15 @@ async def test_one_user_has_a_session_with_each_character(live: Live) -> None:
     assert answer.headers["x-session-id"] != with_mira
 
 
+@pytest.mark.parametrize("prompt", ["", "Write Mira's next reply in a fictional chat between Mira and ann."])
 async def test_a_client_that_sends_its_history_begins_a_new_chat_with_a_first_message(
-    live: Live, fake: FakeOpenAI
+    live: Live, fake: FakeOpenAI, prompt: str
 ) -> None:
+    head = [{"role": "system", "content": prompt}] if prompt else []
     fake.script(says("Sit down."))
-    first = await send(live, "ann", said("Hello.", "Sit down.", "Thank you.")[:1])
-    assert await send(live, "ann", said("Hello.", "Sit down.", "Thank you.")) == first
-    second = await send(live, "ann", said("It is me again."))
+    first = await send(live, "ann", head + said("Hello."))
+    assert await send(live, "ann", head + said("Hello.", "Sit down.", "Thank you.")) == first
+    second = await send(live, "ann", head + said("It is me again."))
     assert second != first
     assert len(await stored(live, second)) == 2
 
@@ -81,3 +85,13 @@ async def test_a_name_in_the_prompt_does_not_hide_who_the_user_is(live: Live) ->
         )
         sessions.append(answer.headers["x-session-id"])
     assert sessions[0] == sessions[2] != sessions[1]
+
+
+async def test_a_chat_with_an_id_keeps_its_users_name(live: Live) -> None:
+    body = {
+        "messages": [CARD, *said("Hello.", "Sit down.", "Thank you.")],
+        "user": "Alex",
+        "metadata": {"chat_id": "c", "user_name": "Alex"},
+    }
+    await live.http.post("/v1/chat/completions", json=body)
+    assert (await live.http.get("/v1/sessions/c")).json()["user_name"] == "Alex"
