@@ -129,8 +129,7 @@ class _Gaps:
 def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches) -> _Gaps:
     """Pair the unmatched rows before and between the matches with the path's messages there, by role."""
     first = found[0]
-    merged = merged_before(window, first.row, first.position - 1, path, tree)
-    head = first.position - bool(merged)
+    merged, head = merged_before(window, first.row, first.position, path, tree) or (0, first.position)
     for row in reversed(range(first.row - merged)):
         head = place_before(window[row], head, path, tree)
     gaps = _Gaps(head, path.slice(head, first.position), [], first.row > 0)

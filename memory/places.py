@@ -32,15 +32,28 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
     return next((n for n in nearest if tree.role(path[n]) == row.role), end)
 
 
-def merged_before(window: Sequence[Incoming], end: int, at: int, path: Path, tree: TreeView) -> int:
-    """How many rows that end before row `end` are the one message at a place of the path, merged there."""
+def merged_before(
+    window: Sequence[Incoming], end: int, position: int, path: Path, tree: TreeView
+) -> tuple[int, int] | None:
+    """How many rows that end before row `end` are one message that was stored merged, and where it stands.
+
+    It is looked for before `position` on the path; between them hidden messages may stand.
+    """
+    for at in range(position - 1, max(-1, position - 1 - FARTHEST_EDIT), -1):
+        if rows := _merged(window[:end], path[at], tree):
+            return rows, at
+    return None
+
+
+def _merged(rows: Sequence[Incoming], message_id: int, tree: TreeView) -> int:
+    """How many of the last rows, at least two, are a message together; 0: none are."""
     said: list[str] = []
-    for row in reversed(window[:end]):
-        if at < 0 or row.role != tree.role(path[at]):
+    for row in reversed(rows):
+        if row.role != tree.role(message_id):
             break
         text = row.text.lstrip()
         said.insert(0, text.removeprefix(f"{row.speaker}:").strip() if row.speaker else text.strip())
-        if len(said) > 1 and fingerprint(row.role, joined(said)) == tree.fingerprint(path[at]):
+        if len(said) > 1 and fingerprint(row.role, joined(said)) == tree.fingerprint(message_id):
             return len(said)
     return 0
 

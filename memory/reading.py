@@ -80,11 +80,21 @@ def _is_stored(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> b
 def _trims(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incoming | None:
     """The unsettled message of the path that the row shows without what was glued to it."""
     for i in tree.within(row.fingerprint):
-        if _stands_there(i, path, tree, reading) and all(i != other.id for other in reading.settled):
+        taken = any(i == other.id for other in reading.settled)
+        if _stands_there(i, path, tree, reading) and not (taken or _is_rest(row, i, tree, reading)):
             reading.settled.append(Settled(i, row.text, row.fingerprint))
             reading.glue |= _rest(row, tree.paragraphs(i), reading)
             return replace(row, fingerprint=tree.fingerprint(i))
     return None
+
+
+def _is_rest(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:
+    """Whether the rows before this one show what comes before it in a message: it was stored merged."""
+    parts = list(tree.paragraphs(i))
+    shown = len(_said_parts(row))
+    before = parts[: len(parts) - shown]
+    starts = {fingerprint(row.role, joined(before[n:])) for n in range(len(before))}
+    return bool(reading.rows) and reading.rows[-1].fingerprint in starts
 
 
 def _learn(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> None:

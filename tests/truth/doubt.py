@@ -54,7 +54,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby, pairwise
+from itertools import groupby, pairwise, takewhile
 
 from tests.truth.front_end import Chat, Said, Shown, Style
 from tests.truth.lines import COMMON, common, lines_of, plain, role_of
@@ -83,9 +83,8 @@ class Doubt:
         if nearest != self._head():
             yield nearest + rest
         if self.merging:
-            *_, (_, last) = [("", []), *((r, list(g)) for r, g in groupby(self._head(), role_of))]
-            if last and last[0].said.role == self.window[0].role:
-                yield self._head()[: -len(last)] + rest
+            for cut in range(1, len(self._merged_with()) + 1):
+                yield self._head()[:-cut] + rest
             if len(self.window) > 1 and self.window[0].role == self.window[1].role:
                 for more in range(len(self._head()), len(self.chat.shown)):
                     yield self.chat.shown[:more] + rest
@@ -105,6 +104,12 @@ class Doubt:
         start = self.chat.said.index(self.window[0])
         shown = self.chat.shown if shown is None else shown
         return [s for s in shown if self.chat.said.index(s.said) < start]
+
+    def _merged_with(self) -> list[Shown]:
+        """What stands before the window and may be stored merged with the first message of it that was shown."""
+        shown = {id(s.said) for s in self.chat.shown}
+        first = next((said for said in self.window if id(said) in shown), self.window[0])
+        return list(takewhile(lambda s: role_of(s) == first.role, reversed(self._head())))
 
     def _earlier_head(self, earlier: Sequence[Shown]) -> list[Shown]:
         """What an earlier reading of the chat had before the window, its first message before an edit too."""

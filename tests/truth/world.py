@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from tests.truth.doubt import Doubt
 from tests.truth.front_end import GREETING, USER, Chat, Said, Shown, Style, request
@@ -265,14 +265,13 @@ class World:
         """Note the branches that go on in this chat's session because they replace no more than an edit does."""
         ours = {s.said.origin for s in shown}
         for other in self.chats:
-            theirs = [s for s in other.shown if s.said.origin not in ours] if other is not self.chat else []
-            if theirs and other.session_id == session_id and other.shown[0].said.origin in ours:
-                common = {s.said.origin for s in other.shown}
-                replaced = sum(role_of(s) == "user" for s in theirs)
-                coming = sum(role_of(s) == "user" for s in shown if s.said.origin not in common)
-                if replaced <= coming <= replaced + 1:
-                    self.chat.one_with.append(other)
-                    other.one_with.append(self.chat)
+            if other is self.chat or other.session_id != session_id or other.shown[0].said.origin not in ours:
+                continue
+            theirs = {s.said.origin for s in other.shown}
+            replaced = _users_after(other.shown, ours)
+            if theirs - ours and replaced <= _users_after(shown, theirs) <= replaced + 1:
+                self.chat.one_with.append(other)
+                other.one_with.append(self.chat)
         if self.chat.session_id not in ("", session_id):
             self.chat.left.append(self.chat.shown)
         self.chat.session_id = session_id
@@ -314,3 +313,9 @@ class World:
     async def _versions(self) -> list[tuple[str, int]]:
         page = await self.memory.transcript.sessions("local", limit=1000)
         return sorted((s.session_id, s.version) for s in page.sessions)
+
+
+def _users_after(shown: Sequence[Shown], common: set[int]) -> int:
+    """User messages after the last one that is in common."""
+    tail = takewhile(lambda s: s.said.origin not in common, reversed(shown))
+    return sum(role_of(s) == "user" for s in tail)
