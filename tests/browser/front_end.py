@@ -30,6 +30,10 @@ ASK = """async ([path, body]) => {
     const answer = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
     return await answer.json();
 }"""
+ROLE = """([identifier, role]) => {
+    const { prompts } = SillyTavern.getContext().chatCompletionSettings;
+    prompts.find(prompt => prompt.identifier === identifier).role = role;
+}"""
 COMMAND = """async line => {
     const { pipe } = await SillyTavern.getContext().executeSlashCommandsWithOptions(line);
     return pipe;
@@ -301,6 +305,10 @@ class FrontEnd:
     def set_post_processing(self, mode: str) -> None:
         """Prompt post-processing: merge, semi, strict or single (or with `_tools`); empty for none."""
         self.page.evaluate("mode => $('#custom_prompt_post_processing').val(mode).trigger('change')", mode)
+
+    def set_prompt_role(self, identifier: str, role: str) -> None:
+        """The role of one of the preset's prompts: main, jailbreak (post-history instructions), ..."""
+        self.page.evaluate(ROLE, [identifier, role])
 
     def set_streaming(self, on: bool) -> None:
         """Whether replies are streamed."""

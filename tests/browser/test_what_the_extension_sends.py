@@ -58,6 +58,21 @@ def test_notes_in_a_speakers_role_are_told_from_the_chat(stage: Stage, role: str
         tavern.command("/note ")
 
 
+def test_prompts_in_the_users_role_are_told_from_the_chat(stage: Stage) -> None:
+    tavern = stage.tavern
+    with silent(stage):
+        for identifier in ("main", "jailbreak"):
+            tavern.set_prompt_role(identifier, "user")
+        for text in ("Good evening.", "It rains.", "Who is there?"):
+            tavern.send(text)
+            assert stage.remembered() == stage.shown()
+            prompt = stage.provider.prompts()[-1]
+            assert [prompt[n]["role"] for n in (0, -1)] == ["user", "user"]
+            assert prompt[-1]["content"] == "Stay with Mira's voice."
+        for identifier in ("main", "jailbreak"):
+            tavern.set_prompt_role(identifier, "system")
+
+
 def test_a_group_request_names_the_speaker_and_the_members(stage: Stage) -> None:
     stage.tavern.new_group("Pier", "Mira", "Bram")
     with stage.recorded("") as asked:
