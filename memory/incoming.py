@@ -12,7 +12,7 @@ from typing import Any
 ROLES = ("user", "assistant")
 SYSTEM = ("system", "developer")
 BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
-PLACEHOLDER = re.compile(r"\[[^\]\n]+\]")
+BRACKETED = re.compile(r"\[[^\]\n]+\]")
 MOST_FINGERPRINTS = 32_768
 """About 5 MB."""
 _fingerprints: dict[int, int] = {}
@@ -73,11 +73,10 @@ def _rows(messages: Sequence[Mapping[str, Any]], known: Sequence[str]) -> list[I
     glued = all(message.get("role") not in SYSTEM for message in messages[1:])
     merged = all(a.get("role") != b.get("role") for a, b in pairwise(messages))
     named = _all_named(messages, known)
-    first = next((n for n, message in enumerate(messages) if message.get("role") not in SYSTEM), 0)
     for index, message in enumerate(messages):
         role = message.get("role", "")
         text = text_of(message.get("content")) if role in ROLES else ""
-        if text.strip() and not (index == first and _is_placeholder(text, messages[index + 1 :])):
+        if text.strip():
             name = str(message.get("name") or "")
             texts = _turns(text, known, all_named=named and glued and role == "user") if merged else [text]
             parts = (row_of(role, name, part, known, index) for part in texts)
@@ -108,11 +107,6 @@ def _turns(text: str, names: Sequence[str], *, all_named: bool) -> list[str]:
     return ["\n\n".join(parts[a:b]) for a, b in zip(starts, [*starts[1:], len(parts)], strict=True)]
 
 
-def _is_placeholder(text: str, later: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a chat's first message only makes room for the character's: "[Start a new chat]"."""
-    return bool(PLACEHOLDER.fullmatch(text.strip())) and bool(later) and later[0].get("role") == "assistant"
-
-
 def _single(text: str, names: Sequence[str], user_name: str) -> list[Incoming]:
     """The messages of a prompt that was written as one text, each led by its speaker's name.
 
@@ -122,9 +116,7 @@ def _single(text: str, names: Sequence[str], user_name: str) -> list[Incoming]:
     """
     parts = BLANK_LINE.split(text.strip())
     speakers = [_prefix(part, names) for part in parts]
-    heads = [
-        n for n, part in enumerate(parts) if PLACEHOLDER.fullmatch(part) and any(speakers[n + 1 : n + 2])
-    ]
+    heads = [n for n, part in enumerate(parts) if BRACKETED.fullmatch(part) and any(speakers[n + 1 : n + 2])]
     starts = [n for n, name in enumerate(speakers) if name and n > (heads[-1] if heads else -1)]
     if len(starts) < (1 if heads else 2):
         return []

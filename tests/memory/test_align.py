@@ -342,3 +342,30 @@ def test_the_path_is_the_visible_chat_whatever_the_user_does(operations, repetit
         shown = [chat.lines[i] for i in chat.path]
         assert shown[-len(visible) :] == visible
         assert len(set(chat.path)) == len(chat.path)
+
+
+def test_a_deleted_message_stays_deleted_where_the_line_that_goes_on_is_taken_up_again():
+    chat = Chat(*CHAT)
+    without_one = [line for line in CHAT if line != "u:one"]
+    chat.commit(chat.align(*without_one, "u:four"), [*without_one, "u:four"], "a:r4")
+    branch = ["a:r2", "u:else"]
+    chat.commit(chat.align(*branch, pinned=True), branch, "a:r5")
+    assert "u:three" not in [chat.lines[i] for i in chat.path]
+    again = ["u:three", "a:r3", "u:four", "a:r4", "u:five"]
+    found = chat.align(*again, pinned=True)
+    assert chat.shown(found, again) == [*without_one, "u:four", "a:r4", "u:five"]
+
+
+def test_what_was_stored_merged_is_found_apart_behind_a_hidden_message():
+    chat = Chat("a:Welcome.", "u:zero", "a:r0", "u:one\n\ntwo", "a:r1", "u:three", "a:r2")
+    lines = ["u:one", "u:two", "u:three", "a:r2", "u:four"]
+    found = chat.align(*lines)
+    assert chat.shown(found, lines) == ["a:Welcome.", "u:zero", "a:r0", *lines]
+
+
+def test_what_comes_back_with_others_that_were_edited_is_not_stored_again():
+    chat = Chat("a:Welcome.", "u:one", "u:two", "a:r1")
+    found = chat.align("a:Welcome.", "u:one edited", "a:r1")
+    chat.commit(found, ["a:Welcome.", "u:one edited", "a:r1"])
+    back = ["a:Welcome.", "u:one edited again", "a:r0", "u:two"]
+    assert chat.align(*back).rows == [1, None, None, chat["u:two"]]

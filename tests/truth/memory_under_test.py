@@ -30,6 +30,8 @@ from memory.working import RamWorkingMemory
 from models.emotion import Emotion
 from nodes.reconcile import Reconcile
 from nodes.store import Store
+from server.sillytavern.markers import Markers
+from server.sillytavern.spoken import spoken
 
 NAMES = ("Alex", "Mira", "Tobias")
 DIMENSION = 48
@@ -92,6 +94,11 @@ def as_delivered(said: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
     return [{"role": role, "content": text} for role, text in [*before, *said]]
 
 
+def spoken_in(messages: list[dict[str, Any]]) -> list[list[Any]]:
+    """What the server takes out of a request's texts: here the placeholder of strict post-processing."""
+    return spoken(messages, (), NAMES, Markers())
+
+
 @dataclass(frozen=True)
 class Kept:
     """What a turn left: the session it was given and its whole path."""
@@ -150,6 +157,7 @@ class Memory:
                 character=character,
                 user_name="Alex",
                 names=list(NAMES),
+                spoken=spoken_in(messages),
             )
             runtime = Runtime(context=TurnContext(owner=owner))
             state = await self._reconciled(turn, runtime)
@@ -180,6 +188,7 @@ class Memory:
             turn_id=self._turn_id(),
             user_name="Alex",
             names=list(NAMES),
+            spoken=spoken_in(messages),
         )
         await self._reconciled(turn, Runtime(context=TurnContext()))
 
@@ -193,7 +202,7 @@ class Memory:
     def _request(
         messages: list[dict[str, Any]], kind: Kind, chat_id: str, character: str, owner: str
     ) -> Request:
-        window = incoming(messages, NAMES, "Alex")
+        window = incoming(Turn(messages, spoken=spoken_in(messages)).as_spoken(), NAMES, "Alex")
         return Request(owner, window, chat_id=chat_id, character=character, continues=kind == "continue")
 
     def _turn_id(self) -> str:
