@@ -11,6 +11,7 @@ import numpy.typing as npt
 from memory.path import Path
 from memory.vectors import Hit, Vector
 
+Ids = npt.NDArray[np.int32]
 Refs = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -109,3 +110,30 @@ def on_path(refs: Refs, path: Path) -> Mask:
     edges[np.minimum(ranges[:, 1], highest) + 1] -= 1
     inside = np.cumsum(edges, dtype=np.int8).view(np.bool_)
     return inside[refs]
+
+
+def stored_ids(path: Path) -> Ids:
+    """The ids of the path in its order; those of messages that are not stored yet (negative) left out."""
+    runs = [np.arange(first, last + 1, dtype=np.int32) for first, last in path.ranges if first > 0]
+    return np.concatenate(runs) if runs else np.zeros(0, np.int32)
+
+
+def best_of_each(vectors: Vector, refs: Refs, query: Vector, ids: Ids) -> Vector:
+    """Shape (ids,): the largest product of the query with a row of each id, NaN for an id without rows.
+
+    Shapes as in `nearest`.
+    """
+    best = np.full(max(int(refs.max(initial=0)), int(ids.max(initial=0))) + 1, -np.inf, np.float32)
+    np.maximum.at(best, refs, vectors @ query)
+    found: Vector = best[ids]
+    found[np.isneginf(found)] = np.nan
+    return found
+
+
+def rows_of(vectors: Vector, refs: Refs, wanted: Sequence[int]) -> dict[int, Vector]:
+    """The rows of each of these items that has any."""
+    at = np.flatnonzero(np.isin(refs, np.asarray(wanted, np.int64)))
+    found: dict[int, list[int]] = {}
+    for row, ref in zip(at.tolist(), refs[at].tolist(), strict=True):
+        found.setdefault(ref, []).append(row)
+    return {ref: vectors[rows] for ref, rows in found.items()}

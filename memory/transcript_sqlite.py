@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from graph.errors import NotFound
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 from memory.catalog import Catalog, remove_database
+from memory.lines import TreeLines
 from memory.open_trees import OpenTrees
 from memory.path import Path, Ranges
 from memory.transcript import (
@@ -143,6 +144,12 @@ class SqliteTranscript:
         if tree is not None and tree.shape is not None:
             return tree.shape
         return await self._with_tree(key, TreeFile.loaded_shape) or NO_TREE
+
+    async def tree_lines(self, key: TreeKey) -> TreeLines:
+        tree = self._trees.held(key)
+        if tree is not None and tree.tree_lines is not None:
+            return tree.tree_lines
+        return await self._with_tree(key, TreeFile.loaded_tree_lines) or TreeLines()
 
     async def messages(self, key: TreeKey, ids: Sequence[int]) -> list[Message]:
         if not ids:

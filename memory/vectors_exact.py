@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
+from typing import ParamSpec, TypeVar
 
 import numpy as np
 
+from memory.derived import erase, opened, tree_files
 from memory.files import tree_path
 from memory.path import Path
-from memory.rows import Rows, nearest
+from memory.rows import Refs, Rows, best_of_each, nearest, rows_of, stored_ids
 from memory.transcript import TreeKey
 from memory.vectors import Hit, Item, ItemKind, Vector
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 HOT_TREES = 1_000
 HOT_ROWS = 500_000
@@ -73,6 +77,19 @@ class ExactVectors:
     async def search(
         self, key: TreeKey, kind: ItemKind, query: Vector, allowed: Path | None, k: int
     ) -> list[Hit]:
+        vectors, refs = await self._view(key, kind)
+        return await _beside(len(refs), nearest, vectors, refs, query, allowed, k)
+
+    async def similarities(self, key: TreeKey, kind: ItemKind, query: Vector, path: Path) -> Vector:
+        vectors, refs = await self._view(key, kind)
+        return await _beside(len(refs), lambda: best_of_each(vectors, refs, query, stored_ids(path)))
+
+    async def vectors(self, key: TreeKey, kind: ItemKind, refs: Sequence[int]) -> dict[int, Vector]:
+        vectors, known = await self._view(key, kind)
+        return await _beside(len(known), rows_of, vectors, known, refs)
+
+    async def _view(self, key: TreeKey, kind: ItemKind) -> tuple[Vector, Refs]:
+        """The rows of a tree and their items, read from its file where it is not hot; none without a file."""
         tree = self._tree(key)
         if tree.rows is None:
             async with tree.lock:
@@ -80,11 +97,8 @@ class ExactVectors:
                     tree.rows = await asyncio.to_thread(self._read, key)
             self._cool()
         if tree.rows is None:
-            return []
-        vectors, refs = tree.rows[kind].view()
-        if len(refs) < THREAD_ROWS:
-            return nearest(vectors, refs, query, allowed, k)
-        return await asyncio.to_thread(nearest, vectors, refs, query, allowed, k)
+            return np.zeros((0, self._dimension), np.float32), np.zeros(0, np.int64)
+        return tree.rows[kind].view()
 
     async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:
         tree = self._tree(key)
@@ -96,14 +110,14 @@ class ExactVectors:
                 tree.rows = rows
 
     async def clear(self) -> None:
-        for file in await asyncio.to_thread(self._files):
-            await asyncio.to_thread(_run, file, "DELETE FROM vectors")
+        for file in await asyncio.to_thread(tree_files, self._root):
+            await asyncio.to_thread(erase, file, SCHEMA, "DELETE FROM vectors")
         for tree in self._trees.values():
             tree.rows = None
 
     async def count(self) -> int:
         """Opens every tree's file; for `reindex` and checks, not for every request."""
-        return await asyncio.to_thread(lambda: sum(map(self._count, self._files())))
+        return await asyncio.to_thread(lambda: sum(map(self._count, tree_files(self._root))))
 
     async def close(self) -> None:
         self._trees.clear()
@@ -121,9 +135,6 @@ class ExactVectors:
                 total -= len(tree)
                 del self._trees[key]
 
-    def _files(self) -> list[FilePath]:
-        return sorted(self._root.glob("*/*.sqlite"))
-
     def _write_and_hold(self, key: TreeKey, rows: dict[ItemKind, Rows] | None, items: Sequence[Item]) -> bool:
         written = self._write(key, items)
         if written and rows is not None:
@@ -132,7 +143,7 @@ class ExactVectors:
         return written
 
     def _write(self, key: TreeKey, items: Sequence[Item]) -> bool:
-        with _open(tree_path(self._root, key)) as database:
+        with opened(tree_path(self._root, key), SCHEMA) as database:
             if database is None:
                 return False
             database.execute("BEGIN IMMEDIATE")
@@ -151,7 +162,7 @@ class ExactVectors:
                 yield item.kind, item.ref, piece, self._weights, vector.tobytes()
 
     def _read(self, key: TreeKey) -> dict[ItemKind, Rows] | None:
-        with _open(tree_path(self._root, key)) as database:
+        with opened(tree_path(self._root, key), SCHEMA) as database:
             if database is None:
                 return None
             return {"message": self._rows(database, "message"), "card": self._rows(database, "card")}
@@ -168,12 +179,17 @@ class ExactVectors:
     def _erase(self, key: TreeKey, refs: Sequence[int] | None) -> None:
         file = tree_path(self._root, key)
         if refs is None:
-            _run(file, "DELETE FROM vectors")
+            erase(file, SCHEMA, "DELETE FROM vectors")
         else:
-            _run(file, "DELETE FROM vectors WHERE kind = 'message' AND ref = ?", [(ref,) for ref in refs])
+            erase(
+                file,
+                SCHEMA,
+                "DELETE FROM vectors WHERE kind = 'message' AND ref = ?",
+                [(ref,) for ref in refs],
+            )
 
     def _count(self, file: FilePath) -> int:
-        with _open(file) as database:
+        with opened(file, SCHEMA) as database:
             if database is None:
                 return 0
             (count,) = database.execute(
@@ -182,35 +198,8 @@ class ExactVectors:
             return int(count)
 
 
-def _run(file: FilePath, statement: str, parameters: Sequence[tuple[int, ...]] = ((),)) -> None:
-    """What is deleted is overwritten with zeros."""
-    with _open(file) as database:
-        if database is not None:
-            database.execute("PRAGMA secure_delete = ON")
-            database.execute("BEGIN IMMEDIATE")
-            database.executemany(statement, parameters)
-            database.execute("COMMIT")
-
-
-@contextmanager
-def _open(file: FilePath) -> Iterator[sqlite3.Connection | None]:
-    """A connection to a tree's file that never creates it: None when it is gone.
-
-    synchronous=NORMAL is enough: a vector lost to a power cut was written before its job was finished, in the
-    same file, so the job is lost with it and done again.
-    """
-    try:
-        database = sqlite3.connect(
-            f"{file.absolute().as_uri()}?mode=rw", uri=True, timeout=30, isolation_level=None
-        )
-    except sqlite3.OperationalError:
-        if file.exists():
-            raise
-        yield None
-        return
-    try:
-        database.execute("PRAGMA synchronous = NORMAL")
-        database.execute(SCHEMA)
-        yield database
-    finally:
-        database.close()
+async def _beside(rows: int, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The call's result, in a thread where many rows are looked at."""
+    if rows < THREAD_ROWS:
+        return call(*args, **kwargs)
+    return await asyncio.to_thread(call, *args, **kwargs)

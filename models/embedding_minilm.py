@@ -78,9 +78,11 @@ class MiniLMBackend:
         mask = np.array([e.attention_mask for e in encoded], bool)
         states = self._states(torch.from_numpy(ids), None if mask.all() else torch.from_numpy(mask))
         found = []
-        for row, row_ids, length in zip(states, ids, mask.sum(axis=1), strict=True):
+        for row, one, length in zip(states, encoded, mask.sum(axis=1), strict=True):
             inner = slice(1, length - 1)  # [CLS] first, [SEP] last
-            found.append(Pass(unit(row[:length].mean(axis=0)), unit(row[inner]), row_ids[inner].copy()))
+            said, starts = np.array(one.ids[inner], np.int32), [start for start, _ in one.offsets[inner]]
+            vector = unit(row[:length].mean(axis=0))
+            found.append(Pass(vector, unit(row[inner]), said, np.array(starts, np.int32)))
         return found
 
     @torch.inference_mode()

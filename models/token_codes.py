@@ -22,6 +22,8 @@ from models.encoding import Floats, unit
 from models.weights import BUILT_IN_SHA256
 
 DIMENSION = 128
+CODE_BYTES = 128
+"""Of a token."""
 LARGEST = 0.4
 """What the code 127 stands for; unit rows of 128 even dimensions scatter by 0.09, beyond is clipped."""
 MINILM_PROJECTION = Path(__file__).with_name("token_codes_minilm.npy")
@@ -44,10 +46,13 @@ class TokenCodec:
             return cls(np.load(MINILM_PROJECTION).astype(np.float32), weights_hash)
         return cls(drawn(token_dimension), weights_hash)
 
+    def project(self, tokens: Floats) -> Floats:
+        """Shape (tokens, 128), rows of length 1, from unit rows (tokens, token_dimension)."""
+        return unit(tokens @ self._directions + self._offset)
+
     def codes(self, tokens: Floats) -> Codes:
-        """Shape (tokens, 128) from unit rows (tokens, token_dimension)."""
-        projected = unit(tokens @ self._directions + self._offset)
-        scaled = np.rint(projected * (127 / LARGEST))
+        """`project` in 128 bytes a token."""
+        scaled = np.rint(self.project(tokens) * (127 / LARGEST))
         codes: Codes = np.clip(scaled, -127, 127).astype(np.int8)
         return codes
 
@@ -60,20 +65,21 @@ def drawn(token_dimension: int) -> Floats:
     return np.vstack([kept, np.zeros((1, DIMENSION), np.float32)])
 
 
-def maxsim(query: Codes, texts: Sequence[Codes], weights: Floats | None = None) -> Floats:
-    """Late interaction (Khattab and Zaharia, ColBERT, 2020): shape (texts,), in [-1, 1].
+def similarities(query: Floats, texts: Sequence[Codes]) -> Floats:
+    """Late interaction (Khattab and Zaharia, ColBERT, 2020), not yet summed: shape (query tokens, texts).
 
-    For each token of the query the cosine of the text's most similar token; their mean over the query,
-    weighted by `weights`, shape (query tokens,), where given. 0 for a text, or a query, without tokens.
+    For each row of the query (from `TokenCodec.project` or `rows`) the cosine of the text's most similar token;
+    0 for a text without tokens.
     """
+    found = np.zeros((len(query), len(texts)), np.float32)
     lengths = np.array([len(codes) for codes in texts], np.intp)
-    scores = np.zeros(len(texts), np.float32)
-    given = np.ones(len(query), np.float32) if weights is None else weights
-    if not (total := float(given.sum())) or not lengths.sum():
-        return scores
-    all_codes = np.concatenate([codes for codes in texts if len(codes)]).astype(np.float32)
-    scaled = query.T.astype(np.float32) * np.float32((LARGEST / 127) ** 2)
-    starts = np.cumsum(lengths[lengths > 0]) - lengths[lengths > 0]
-    best = np.maximum.reduceat(all_codes @ scaled, starts, axis=0)
-    scores[lengths > 0] = best @ (given / total)
-    return scores
+    if lengths.any():
+        tokens = rows(np.concatenate([codes for codes in texts if len(codes)]))
+        starts = np.cumsum(lengths[lengths > 0]) - lengths[lengths > 0]
+        found[:, lengths > 0] = np.maximum.reduceat(query @ tokens.T, starts, axis=1)
+    return found
+
+
+def rows(codes: Codes) -> Floats:
+    """Shape (tokens, 128), rows of length 1: what the codes stand for."""
+    return unit(codes.astype(np.float32))

@@ -28,7 +28,7 @@ _WORD = re.compile(r"[^\W_]+")
 _VOWEL = re.compile(r"[aeiouy]")
 
 Floats = npt.NDArray[np.float32]
-Ints = npt.NDArray[np.int32]
+Ids = npt.NDArray[np.int32]
 
 
 def terms(text: str) -> list[str]:
@@ -75,29 +75,36 @@ class WordIndex:
             refs.append(ref)
             counts.append(count)
 
-    def impacts(self, wanted: Sequence[str], path: Sequence[int] | Ints) -> tuple[Floats, Floats]:
+    def remove(self, ref: int, text: str) -> None:
+        """Take a message out, given the text under which it was indexed."""
+        self._lengths[ref] = 0
+        for term in set(terms(text)):
+            refs, counts = self._postings[term]
+            at = refs.index(ref)
+            del refs[at], counts[at]
+
+    def impacts(self, wanted: Sequence[str], path: Ids) -> tuple[Floats, Floats]:
         """Shape (terms, messages): what each term gives each message of the path; and each term's most.
 
         A term's impact is BM25's, idf * tf / (tf + k1 * (1 - b + b * length / mean length)), so at most
         its idf, log(1 + (n - df + 0.5) / (df + 0.5)) (Robertson and Zaragoza, 2009). Common terms give 0
         and have a most of 0; a term that nobody says has one, so that the sum of the mosts is what a text
-        with every term could get.
+        with every term could get. Repeated terms count once.
         """
-        ids = np.asarray(path, dtype=np.int32)
-        lengths = np.zeros(max(int(ids.max(initial=0)) + 1, len(self._lengths)), np.float32)
+        lengths = np.zeros(max(int(path.max(initial=0)) + 1, len(self._lengths)), np.float32)
         lengths[: len(self._lengths)] = np.array(self._lengths, np.float32)
         position = np.full(len(lengths), -1, np.int32)
-        position[ids] = np.arange(len(ids), dtype=np.int32)
-        saturation = K1 * (1 - B + B * lengths / max(float(lengths[ids].mean()) if len(ids) else 0.0, 1.0))
+        position[path] = np.arange(len(path), dtype=np.int32)
+        saturation = K1 * (1 - B + B * lengths / max(float(lengths[path].mean()) if len(path) else 0.0, 1.0))
         unique = list(dict.fromkeys(wanted))
-        impacts = np.zeros((len(unique), len(ids)), np.float32)
+        impacts = np.zeros((len(unique), len(path)), np.float32)
         most = np.zeros(len(unique), np.float32)
         for row, term in enumerate(unique):
             refs, counts = (np.array(a, np.int32) for a in self._postings.get(term, ((), ())))
             on_path = position[refs] >= 0
             refs, counts = refs[on_path], counts[on_path]
-            if len(refs) > max(COMMON_SHARE * len(ids), COMMON_LEAST):
+            if len(refs) > max(COMMON_SHARE * len(path), COMMON_LEAST):
                 continue
-            most[row] = np.log1p((len(ids) - len(refs) + 0.5) / (len(refs) + 0.5))
+            most[row] = np.log1p((len(path) - len(refs) + 0.5) / (len(refs) + 0.5))
             impacts[row, position[refs]] = most[row] * counts / (counts + saturation[refs])
         return impacts, most

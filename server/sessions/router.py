@@ -99,6 +99,7 @@ async def delete_session(session_id: str, resources: OurResources) -> SessionDel
         removed = await resources.transcript.delete(OWNER, found.session_id)
         tree_is_gone = not await resources.transcript.lines(found.key)
         await resources.vectors.delete(found.key, None if tree_is_gone else removed)
+        await resources.codes.delete(found.key, None if tree_is_gone else removed)
         await resources.working.drop(OWNER, found.session_id)
         await forget(resources.checkpointer, f"{OWNER}:{found.session_id}")
     return SessionDeleted(id=found.session_id, messages=len(removed))

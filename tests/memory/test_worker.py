@@ -15,7 +15,9 @@ import memory.worker
 from graph.settings import load_settings
 from memory.align import fingerprint
 from memory.catalog import Catalog
+from memory.derive import Derive
 from memory.path import Path
+from memory.token_codes_sqlite import SqliteTokenCodes
 from memory.transcript import Card, Job, Message, NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors import Hit, Item, ItemKind, Vector
@@ -24,6 +26,8 @@ from memory.worker import Worker
 from models.embedding import Embedder, open_embedder
 from models.emotion import Emotion
 from models.emotion_keywords import KeywordEmotions
+from models.encoding import Encoding
+from models.token_codes import TokenCodec
 
 KEY = TreeKey("local", "tree")
 OTHER = TreeKey("local", "other-tree")
@@ -55,7 +59,9 @@ class World:
 
     transcript: SqliteTranscript
     vectors: Watched
+    codes: SqliteTokenCodes
     embedder: Embedder
+    codec: TokenCodec
     now: float = 4_000_000_000.0
     started: list[Worker] = field(default_factory=list)
     summarised: list[Job] = field(default_factory=list)
@@ -69,12 +75,15 @@ class World:
         parts: dict[str, object] = {
             "transcript": self.transcript,
             "vectors": self.vectors,
+            "codes": self.codes,
             "embedder": self.embedder,
+            "codec": self.codec,
             "emotion": KeywordEmotions(),
-            "summarise": self.summarise,
-            "clock": lambda: self.now,
         }
-        worker = Worker(**{**parts, **other})  # type: ignore[arg-type]
+        timing = {"summarise": self.summarise, "clock": lambda: self.now}
+        timing = {name: other.pop(name, usual) for name, usual in timing.items()}
+        derive = Derive(**{**parts, **other})  # type: ignore[arg-type]
+        worker = Worker(self.transcript, derive, **timing)  # type: ignore[arg-type]
         self.started.append(worker)
         return worker
 
@@ -117,7 +126,8 @@ async def world(tmp_path: FilePath, embedder: Embedder) -> AsyncIterator[World]:
     catalog = Catalog.open(tmp_path)
     transcript = await SqliteTranscript.open(tmp_path, catalog)
     vectors = Watched(tmp_path, embedder.weights_hash, embedder.dimension)
-    world = World(transcript, vectors, embedder)
+    codec = TokenCodec.open(embedder.weights_hash, embedder.token_dimension)
+    world = World(transcript, vectors, SqliteTokenCodes(tmp_path, codec.key), embedder, codec)
     yield world
     for worker in world.started:
         await worker.close()
@@ -272,9 +282,12 @@ class Gated:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def embed(self, text: str, *, urgent: bool = False) -> npt.NDArray[np.float32]:
+        return (await self.encode(text, urgent=urgent)).pieces
+
+    async def encode(self, text: str, *, urgent: bool = False) -> Encoding:
         self.reached.set()
         await self.gate.wait()
-        return await self.inner.embed(text, urgent=urgent)
+        return await self.inner.encode(text, urgent=urgent)
 
 
 class Stubborn(ExactVectors):

@@ -38,7 +38,8 @@ class WordBackend:
     def _pass(self, words: list[str]) -> Pass:
         ids = np.array([int(word.strip("w")) if word.strip("w").isdigit() else 0 for word in words], np.int32)
         tokens = unit(np.random.default_rng(1).standard_normal((10_000, 8)).astype(np.float32)[ids])
-        return Pass(unit(tokens.sum(axis=0)), tokens, ids)
+        starts = np.cumsum([0, *(len(word) + 1 for word in words[:-1])]).astype(np.int32)
+        return Pass(unit(tokens.sum(axis=0)), tokens, ids, starts)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from models.embedding_minilm import MiniLMBackend
 from models.encoding import unit
-from models.token_codes import DIMENSION, LARGEST, MINILM_PROJECTION, TokenCodec, drawn, maxsim
+from models.token_codes import DIMENSION, LARGEST, MINILM_PROJECTION, TokenCodec, drawn, rows, similarities
 from models.weights import BUILT_IN_SHA256
 
 SAID = [
@@ -57,8 +57,8 @@ def test_codes_keep_the_cosines_of_what_they_were_made_of(backend: MiniLMBackend
 
 def test_each_question_finds_its_answer(backend: MiniLMBackend, codec: TokenCodec) -> None:
     said = [codec.codes(made.tokens) for made in backend.forward(SAID)]
-    asked = [codec.codes(made.tokens) for made in backend.forward(ASKED)]
-    assert [int(np.argmax(maxsim(query, said))) for query in asked] == list(range(len(SAID)))
+    asked = [codec.project(made.tokens) for made in backend.forward(ASKED)]
+    assert [int(similarities(query, said).mean(axis=0).argmax()) for query in asked] == list(range(len(SAID)))
 
 
 def test_bfloat16_and_float32_give_nearly_the_same_codes(codec: TokenCodec, backend: MiniLMBackend) -> None:
@@ -102,14 +102,11 @@ codes_of = st.integers(0, 6).flatmap(
 )
 
 
-@given(codes_of, st.lists(codes_of, max_size=6), st.booleans())
-def test_maxsim_is_its_definition(query: np.ndarray, texts: list[np.ndarray], weighted: bool) -> None:
-    weights = np.arange(len(query), dtype=np.float32) if weighted else np.ones(len(query), np.float32)
-    scores = maxsim(query, texts, weights if weighted else None)
-    step = LARGEST / 127
-    for text, score in zip(texts, scores, strict=True):
-        if not len(text) or not weights.sum():
-            assert score == 0
-            continue
-        cosines = (query * step) @ (text * step).T
-        assert score == pytest.approx(float(cosines.max(axis=1) @ weights / weights.sum()), abs=1e-3)
+@given(codes_of, st.lists(codes_of, max_size=6))
+def test_similarities_are_their_definition(query: np.ndarray, texts: list[np.ndarray]) -> None:
+    found = similarities(rows(query), texts)
+    assert found.shape == (len(query), len(texts))
+    for text, column in zip(texts, found.T, strict=True):
+        cosines = rows(query) @ rows(text).T
+        expected = cosines.max(axis=1) if len(text) else np.zeros(len(query))
+        assert column == pytest.approx(expected, abs=1e-5)
