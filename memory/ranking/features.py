@@ -109,11 +109,13 @@ class Around:
     """Looks from each line to those a few positions before and after it in its session."""
 
     def __init__(self, lines: Lines, reach: int) -> None:
-        last = max(len(lines.position) - 1, 0)
+        count = len(lines.position)
+        gapless = count > 0 and lines.position[-1] - lines.position[0] == count - 1
         self._found: dict[int, tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]] = {}
         for step in (s for s in range(-reach, reach + 1) if s):
             wanted = lines.position + step
-            at = np.minimum(np.searchsorted(lines.position, wanted), last)
+            places = np.arange(step, count + step) if gapless else np.searchsorted(lines.position, wanted)
+            at = places.clip(0, max(count - 1, 0))
             there = (lines.position[at] == wanted) & (lines.session[at] == lines.session)
             self._found[step] = at, there
 

@@ -60,7 +60,8 @@ def first_scores(asked: Asked, cosine: Floats, impacts: Floats, lines: Lines) ->
     """Shape (lines,): what to look at closely, over all messages of the path.
 
     Standard scores of the cosine and of BM25 (`impacts` summed), each with 0.3 of its two neighbours', and
-    1 where the one asked about speaks.
+    1 where the one asked about speaks. A cosine that is not known (NaN) counts as a
+    deviation below the mean.
     """
     around = Around(lines, 1)
     total = np.zeros(len(cosine), np.float32)
@@ -99,5 +100,10 @@ def explained(column: Floats) -> dict[str, float]:
 
 
 def _standard(values: Floats) -> Floats:
-    spread = float(values.std()) if len(values) else 0.0
-    return (values - values.mean()) / np.float32(spread) if spread > 1e-6 else np.zeros_like(values)
+    """Mean 0 and deviation 1, NaN at -1; 0 for all where they do not differ."""
+    known = values[~np.isnan(values)]
+    spread = float(known.std()) if len(known) else 0.0
+    if spread <= 1e-6:
+        return np.zeros_like(values)
+    standard: Floats = np.nan_to_num((values - known.mean()) / np.float32(spread), nan=-1.0)
+    return standard
