@@ -23,8 +23,15 @@ SUMMARY_HEADING = "[Earlier in this chat, before the messages below:]"
 SUMMARY_SHARE = 0.5
 """The share of the memory budget that summaries may take."""
 
+COUNTED_AT_ONCE = 32
+"""Memories whose tokens are counted together; the worst are mostly not needed."""
+LEAST_LINE = 8
+"""Tokens without which no line of a memory is worth trying."""
+
 Entry = tuple[ChatMessage, str]
 """A prompt message and its label."""
+MemoryKey = tuple[str, str, int]
+"""A memory's other chat (empty: this one), kind and reference."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +53,7 @@ class Budget:
         entries[_first_history(entries) : _first_history(entries)] = summary + refill
         counts = await self.ruler.messages([m for m, _ in entries])
         room = measured.shares.prompt - measured.tools - sum(counts)
-        block = await self._memory_block(state, room) if context.memory != "off" else ""
+        block, told = await self._memory_block(state, room) if context.memory != "off" else ("", [])
         if block:
             entries.insert(_memory_place(entries, state), ({"role": "user", "content": block}, "memory"))
             counts = await self.ruler.messages([m for m, _ in entries])
@@ -54,6 +61,7 @@ class Budget:
         return {
             "prompt": [m for m, _ in entries],
             "prompt_parts": labels,
+            "recalled": told,
             "tokens": accounting(measured, labels, counts),
         }
 
@@ -81,16 +89,38 @@ class Budget:
         text = "\n".join([SUMMARY_HEADING, *kept])
         return [({"role": "user", "content": text}, "summary")] if kept else []
 
-    async def _memory_block(self, state: TurnState, room: int) -> str:
-        """What is recalled for this moment, in the order in which it was said."""
+    async def _memory_block(self, state: TurnState, room: int) -> tuple[str, list[int]]:
+        """What is recalled for this moment, in the order in which it was said; which memories are in it."""
         name = state.card.get("name") or state.character or "the character"
         where = ELSEWHERE if any(is_from_another_chat(m) for m in state.memories) else HERE
         heading = MEMORY_HEADING.format(name=name, where=where)
         room -= (await self.ruler.texts([heading]))[0] + MESSAGE_OVERHEAD
+        lines = await self._recalled(state, room)
+        if not lines:
+            return "", []
+        block = "\n".join([heading, *(text for _, text in sorted(lines.values()))])
+        told = [n for n, memory in enumerate(state.memories) if _key(memory) in lines]
+        return block, told
+
+    async def _recalled(self, state: TurnState, room: int) -> dict[MemoryKey, tuple[int, str]]:
+        """Place and line of each memory that fits, best first; with it the rest of its exchange, if that fits."""
         path = Path(state.path)
-        lines = [(_memory_at(path, m), memory_line(m, state)) for m in state.memories]
-        kept = [line for _, line, _ in sorted(await self._fitting(lines, room))]
-        return "\n".join([heading, *kept]) if kept else ""
+        wholes = [[m, *({**m, **half} for half in m.get("exchange", ()))] for m in state.memories]
+        texts = [[memory_line(part, state) for part in whole] for whole in wholes]
+        told: dict[MemoryKey, tuple[int, str]] = {}
+        for at in range(0, len(wholes), COUNTED_AT_ONCE):
+            counted = iter(await self.ruler.texts([t for ts in texts[at : at + COUNTED_AT_ONCE] for t in ts]))
+            for whole, lines in zip(wholes[at:], texts[at : at + COUNTED_AT_ONCE], strict=False):
+                for part, line, count in zip(whole, lines, [next(counted) for _ in lines], strict=True):
+                    if _key(part) in told:
+                        continue
+                    if count + 1 > room:
+                        break
+                    room -= count + 1
+                    told[_key(part)] = (_memory_at(path, part), line)
+            if room < LEAST_LINE:
+                break
+        return told
 
     async def _fitting(self, lines: Sequence[tuple[int, str]], room: int) -> list[tuple[int, str, int]]:
         """Of lines in order of preference, those that fit together."""
@@ -178,6 +208,10 @@ def memory_line(memory: dict[str, Any], state: TurnState) -> str:
 
 def is_from_another_chat(memory: dict[str, Any]) -> bool:
     return bool(memory.get("session_id"))
+
+
+def _key(memory: dict[str, Any]) -> MemoryKey:
+    return memory.get("tree_id", ""), memory["kind"], memory["ref"]
 
 
 def _memory_at(path: Path, memory: dict[str, Any]) -> int:

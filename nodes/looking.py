@@ -16,7 +16,7 @@ from memory.glue import certain_text
 from memory.incoming import text_of
 from memory.lines import PathLines, TreeLines
 from memory.path import Path
-from memory.ranking.reading import read_asked
+from memory.ranking.reading import read_asked, tells_something
 from memory.rows import on_path
 from memory.token_codes import TokenCodes
 from memory.transcript import Session, Transcript, TreeKey
@@ -76,10 +76,14 @@ class Looking:
         return self._kept.pop(state.turn_id, None) or await self.look(state, context, state.history_from)
 
     async def query(self, state: TurnState, key: TreeKey, tree: TreeLines, start: int) -> Query:
-        """The newest message, by one embedding, and where it is no question the prompt's lines before it."""
+        """The newest message, by one embedding, and the prompt's lines before it unless it is a question that
+
+        can be understood without them.
+        """
         names, asker = list(tree.names), asker_of(state)
         asked = read_asked(query_text(state), names, names.index(asker) if asker in names else None)
-        before = [] if asked.question else before_newest(state, start)
+        alone = asked.question and tells_something(asked.text)
+        before = [] if alone else before_newest(state, start)
         unseen = unseen_lines(state, before)
         encoding = await self.embedder.encode("\n".join([*unseen, asked.text]), urgent=True)
         projected = self.codec.project(encoding.tokens)

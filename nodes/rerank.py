@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
@@ -17,28 +18,19 @@ from memory.glue import certain_text
 from memory.ranking.features import Floats
 from memory.ranking.mood import MoodHead, congruence
 from memory.ranking.ranker import explained, scores
-from memory.token_codes import TokenCodes
+from memory.token_codes import Stored, TokenCodes
 from memory.transcript import Message, Transcript, TreeKey
 from memory.vectors import VectorIndex
 from models.encoding import unit
 from models.reranker import Reranker
-from nodes.looking import Looking, query_text
+from nodes.choosing import Scored, distinct, exchange_rows, worth_telling
+from nodes.looking import Looked, Looking, query_text
+from nodes.passage import passage
 from nodes.query import Query
 from nodes.sight import Sight, columns, to_read
 
-
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """A candidate after the careful look; `column` is its row of `features`."""
-
-    sight: Sight
-    row: int
-    score: float
-    column: Floats
-
-    @property
-    def ref(self) -> int:
-        return int(self.sight.at.ids[self.row])
+Found = dict[tuple[TreeKey, int], Any]
+"""Something of messages of several trees (Any: a message, its codes or its vectors)."""
 
 
 @dataclass(frozen=True)
@@ -57,27 +49,27 @@ class Rerank:
         if not state.candidates:
             return {"memories": []}
         looked = await self.looking.seen(state, context)
-        chosen: defaultdict[str, list[int]] = defaultdict(list)
-        for candidate in state.candidates:
-            chosen[candidate.get("session_id", "")].append(candidate["ref"])
-        scored = [
-            one
-            for sight in looked.sights
-            for one in await self._scored(looked.query, sight, chosen[sight.session_id], context)
-        ]
-        scored.sort(key=lambda one: -one.score)
-        memories = await self._memories(scored[: context.memories])
-        if self.reranker and memories:
-            found = await self.reranker.scores(query_text(state), [m["text"] for m in memories])
-            memories = [m | {"score": s} for m, s in zip(memories, found, strict=True)]
-            memories.sort(key=lambda m: m["score"], reverse=True)
-        return {"memories": memories}
+        told = worth_telling(await self._scored(looked, state.candidates, context))
+        memories = await self._memories(looked.query, told[: context.memories])
+        return {"memories": await self._reranked(query_text(state), memories)}
 
     async def _scored(
+        self, looked: Looked, given: Sequence[dict[str, Any]], context: TurnContext
+    ) -> list[Scored]:
+        """The careful look at the candidates (Any: as in the state), chat by chat."""
+        chosen: defaultdict[str, list[int]] = defaultdict(list)
+        for candidate in given:
+            chosen[candidate.get("session_id", "")].append(candidate["ref"])
+        looks = (
+            self._of_sight(looked.query, sight, chosen[sight.session_id], context)
+            for sight in looked.sights
+            if chosen[sight.session_id]
+        )
+        return [one for found in await asyncio.gather(*looks) for one in found]
+
+    async def _of_sight(
         self, query: Query, sight: Sight, chosen: Sequence[int], context: TurnContext
     ) -> list[Scored]:
-        if not chosen:
-            return []
         rows = to_read(sight, np.array(chosen, np.int32))
         ids = sight.at.ids[rows].tolist()
         stored = await self.codes.fetch(sight.key, ids)
@@ -105,39 +97,75 @@ class Rerank:
         known = dict(zip(vectors, alike.tolist(), strict=True))
         return np.array([known.get(i, 0.0) for i in ids], np.float32)
 
-    async def _naming(self, query: Query, sight: Sight, rows: Any) -> list[int]:
+    async def _naming(self, query: Query, sight: Sight, rows: npt.NDArray[np.intp]) -> list[int]:
         """Texts without a speaker that name who asks or who is asked about."""
-        names = [n for n in {query.asker, *query.named} if n]
+        names = [name.lower() for name in {query.asker, *query.named} if name]
         nameless = [n for n, name in enumerate(sight.names) if not name]
         ids = sight.at.ids[rows][np.isin(sight.at.speaker[rows], nameless)].tolist()
         if not names or not ids:
             return []
         messages = await self.transcript.messages(sight.key, ids)
-        return [m.id for m in messages if any(n.lower() in m.text.lower() for n in names)]
+        return [m.id for m in messages if any(name in m.text.lower() for name in names)]
 
-    async def _memories(self, scored: Sequence[Scored]) -> list[dict[str, Any]]:
-        said: defaultdict[TreeKey, list[int]] = defaultdict(list)
-        for one in scored:
-            said[one.sight.key].append(one.ref)
-        messages = {
-            (key, m.id): m for key, refs in said.items() for m in await self.transcript.messages(key, refs)
-        }
-        return [memory_of(one, messages[one.sight.key, one.ref]) for one in scored]
+    async def _memories(self, query: Query, told: Sequence[Scored]) -> list[dict[str, Any]]:
+        """What is told, each once, with the other half of its exchange; of long messages a passage."""
+        wanted: defaultdict[TreeKey, list[int]] = defaultdict(list)
+        for one in told:
+            halves = (int(one.sight.at.ids[row]) for row in exchange_rows(one))
+            wanted[one.sight.key] += [one.ref, *halves]
+        messages, vectors, codes = await self._found({k: sorted(set(refs)) for k, refs in wanted.items()})
+        texts = [certain_text(messages[one.sight.key, one.ref]) for one in told]
+        kept = distinct(texts, [vectors.get((one.sight.key, one.ref)) for one in told])
+
+        def said(key: TreeKey, ref: int) -> dict[str, Any]:
+            return as_said(messages[key, ref], query, codes.get((key, ref)))
+
+        return [memory_of(told[n], said) for n in kept]
+
+    async def _found(self, wanted: dict[TreeKey, list[int]]) -> tuple[Found, Found, Found]:
+        """The messages, their vectors (of all pieces together) and their codes."""
+        messages: Found = {}
+        vectors: Found = {}
+        codes: Found = {}
+        for key, refs in wanted.items():
+            messages |= {(key, m.id): m for m in await self.transcript.messages(key, refs)}
+            pieces = await self.vectors.vectors(key, "message", refs)
+            vectors |= {(key, ref): unit(found.mean(axis=0)) for ref, found in pieces.items()}
+            long = [ref for ref, found in pieces.items() if len(found) > 1]
+            codes |= {(key, ref): found for ref, found in (await self.codes.fetch(key, long)).items()}
+        return messages, vectors, codes
+
+    async def _reranked(self, query: str, memories: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """In the cross-encoder's order where there is one."""
+        if self.reranker is None or not memories:
+            return memories
+        found = await self.reranker.scores(query, [m["text"] for m in memories])
+        judged = [m | {"cross_encoder": s} for m, s in zip(memories, found, strict=True)]
+        return sorted(judged, key=lambda m: -m["cross_encoder"])
 
 
-def memory_of(one: Scored, message: Message) -> dict[str, Any]:
-    """A memory as state, with what the prompt needs to know of it (Any: JSON)."""
-    sight = one.sight
-    elsewhere = {"tree_id": sight.key.tree_id, "session_id": sight.session_id} if sight.session_id else {}
+def as_said(message: Message, query: Query, stored: Stored | None) -> dict[str, Any]:
+    """What the prompt needs to know of a message (Any: JSON)."""
     return {
-        "kind": "message",
-        "ref": one.ref,
-        "score": round(one.score, 3),
-        "text": certain_text(message),
+        "ref": message.id,
+        "text": passage(certain_text(message), query, stored),
         "role": message.role,
         "speaker": message.speaker,
         "created_at": message.created_at,
-        "emotion": message.emotion,
-        "importance": message.importance,
+    }
+
+
+def memory_of(one: Scored, said: Callable[[TreeKey, int], dict[str, Any]]) -> dict[str, Any]:
+    """A memory as state (Any: JSON): what was said, why it is told, and the other half of its exchange."""
+    sight = one.sight
+    elsewhere = {"tree_id": sight.key.tree_id, "session_id": sight.session_id} if sight.session_id else {}
+    halves = [said(sight.key, int(sight.at.ids[row])) for row in exchange_rows(one)]
+    return {
+        "kind": "message",
+        **said(sight.key, one.ref),
+        "emotion": sight.emotions[sight.at.emotion[one.row]],
+        "importance": round(float(sight.at.importance[one.row]), 2),
+        "score": round(one.score, 2),
         "why": {name: round(part, 2) for name, part in explained(one.column).items() if abs(part) >= 0.005},
+        "exchange": halves,
     } | elsewhere

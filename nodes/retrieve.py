@@ -11,6 +11,7 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
+from memory.ranking.reading import tells_something
 from memory.transcript import TreeKey
 from nodes.history import Ruler, Said, history_from
 from nodes.looking import Looking, query_text
@@ -30,11 +31,16 @@ class Retrieve:
         key = TreeKey(context.owner, state.tree_id)
         measured = await self.ruler.measure(state)
         start = await history_from(state, measured, self.ruler, self.said, key)
-        if context.memory == "off" or not query_text(state).strip():
+        if context.memory == "off" or not asks_for_memory(query_text(state)):
             return {"history_from": start}
         looked = await self.looking.look(state, context, start)
         found = [candidate for sight in looked.sights for candidate in candidates_of(sight)]
         return {"history_from": start, "candidates": found}
+
+
+def asks_for_memory(text: str) -> bool:
+    """Whether a line is more than a greeting, a nod or nothing; a question always is."""
+    return tells_something(text) or text.rstrip(" \t\n\"'*)").endswith("?")
 
 
 def candidates_of(sight: Sight) -> Iterator[dict[str, Any]]:

@@ -32,7 +32,7 @@ THREAD_LINES = 5_000
 NOTES = 4
 """Lines of one speaker, this many in a row, are notes: none is another's neighbour."""
 UNSEEN_COSINE = 0.15
-MATCHED, UNMATCHED = 0.75, 0.3
+MATCHED, UNMATCHED = 0.75, 0.22
 """What stands for the similarities of a message whose vectors are not there yet: typical ones for a word that
 it has, and for one that it has not."""
 
@@ -46,6 +46,7 @@ class Sight:
     """Of the other chat that this is; empty for the chat that is answered."""
     asked: Asked
     names: Sequence[str]
+    emotions: Sequence[str]
     at: PathLines
     lines: Lines
     cosine: Floats
@@ -54,8 +55,10 @@ class Sight:
     most: Floats
     first: Floats
     """What the quick look gives each."""
+    allowed: npt.NDArray[np.bool_]
+    """Which may be recalled."""
     rows: npt.NDArray[np.intp]
-    """The best by the quick look, in the path's order."""
+    """The best of these by the quick look, in the path's order."""
 
 
 async def look(
@@ -84,7 +87,7 @@ def _look(
     allowed: npt.NDArray[np.bool_],
     limit: int,
 ) -> Sight:
-    at, names = tree.of(path), list(tree.names)
+    at, names, emotions = tree.of(path), list(tree.names), list(tree.emotions)
     impacts, most = tree.impacts(list(query.terms), path)
     weights = np.array(list(query.terms.values()), np.float32)
     impacts, most = impacts * weights[:, None], most * weights
@@ -93,7 +96,7 @@ def _look(
     rows = candidates(np.where(allowed, first, -np.inf), limit)
     rows = rows[allowed[rows]]
     key, other = (place.key, place.session_id) if isinstance(place, Session) else (place, "")
-    return Sight(key, other, asked, names, at, lines, cosine, impacts, most, first, rows)
+    return Sight(key, other, asked, names, emotions, at, lines, cosine, impacts, most, first, allowed, rows)
 
 
 def lines_of(at: PathLines) -> Lines:
