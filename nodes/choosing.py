@@ -31,6 +31,8 @@ class Scored:
     row: int
     score: float
     column: Floats
+    boost: float = 0.0
+    """What equal emotions added to the score, where the seed's rule is asked for."""
 
     @property
     def ref(self) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,8 @@ from nodes.passage import passage
 from nodes.query import Query
 from nodes.sight import Sight, columns, to_read
 
+SEED_BOOST = 0.3
+
 Found = dict[tuple[TreeKey, int], Any]
 """Something of messages of several trees (Any: a message, its codes or its vectors)."""
 
@@ -49,7 +51,10 @@ class Rerank:
         if not state.candidates:
             return {"memories": []}
         looked = await self.looking.seen(state, context)
-        told = worth_telling(await self._scored(looked, state.candidates, context))
+        scored = await self._scored(looked, state.candidates, context)
+        if context.emotion == "seed":
+            scored = [boosted(one, state.emotion) for one in scored]
+        told = worth_telling(scored)
         memories = await self._memories(looked.query, told[: context.memories])
         return {"memories": await self._reranked(query_text(state), memories)}
 
@@ -155,6 +160,21 @@ def as_said(message: Message, query: Query, stored: Stored | None) -> dict[str, 
     }
 
 
+def boosted(one: Scored, emotion: str) -> Scored:
+    """The seed's rule: the score times 1 + 0.3 * importance where the emotion is the moment's, unless neutral."""
+    sight = one.sight
+    if emotion == "neutral" or sight.emotions[sight.at.emotion[one.row]] != emotion:
+        return one
+    boost = max(one.score, 0.0) * SEED_BOOST * float(sight.at.importance[one.row])
+    return replace(one, score=one.score + boost, boost=boost)
+
+
+def why(one: Scored) -> dict[str, float]:
+    """What each number added to the score, largest first, those below 0.005 left out."""
+    parts = explained(one.column) | ({"same_emotion": one.boost} if one.boost else {})
+    return {name: round(part, 2) for name, part in parts.items() if abs(part) >= 0.005}
+
+
 def memory_of(one: Scored, said: Callable[[TreeKey, int], dict[str, Any]]) -> dict[str, Any]:
     """A memory as state (Any: JSON): what was said, why it is told, and the other half of its exchange."""
     sight = one.sight
@@ -166,6 +186,6 @@ def memory_of(one: Scored, said: Callable[[TreeKey, int], dict[str, Any]]) -> di
         "emotion": sight.emotions[sight.at.emotion[one.row]],
         "importance": round(float(sight.at.importance[one.row]), 2),
         "score": round(one.score, 2),
-        "why": {name: round(part, 2) for name, part in explained(one.column).items() if abs(part) >= 0.005},
+        "why": why(one),
         "exchange": halves,
     } | elsewhere
