@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from hashlib import blake2b
 from pathlib import Path
 
 
@@ -40,8 +41,14 @@ def erase(file: Path, schema: str, statement: str, parameters: Sequence[tuple[in
             database.execute("BEGIN IMMEDIATE")
             database.executemany(statement, parameters)
             database.execute("COMMIT")
+            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def tree_files(root: Path) -> list[Path]:
     """The files of all trees below a data folder."""
     return sorted(root.glob("*/*.sqlite"))
+
+
+def made_with(name: str) -> int:
+    """64 bits that stand for what derived data were made with (weights, a codec)."""
+    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)

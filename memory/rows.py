@@ -114,8 +114,11 @@ def on_path(refs: Refs, path: Path) -> Mask:
 
 def stored_ids(path: Path) -> Ids:
     """The ids of the path in its order; those of messages that are not stored yet (negative) left out."""
-    runs = [np.arange(first, last + 1, dtype=np.int32) for first, last in path.ranges if first > 0]
-    return np.concatenate(runs) if runs else np.zeros(0, np.int32)
+    runs = np.array([run for run in path.ranges if run[0] > 0], np.int32).reshape(-1, 2)
+    lengths = runs[:, 1] - runs[:, 0] + 1
+    offsets = np.cumsum(lengths) - lengths
+    ids: Ids = np.repeat(runs[:, 0] - offsets, lengths) + np.arange(lengths.sum())
+    return ids.astype(np.int32)
 
 
 def best_of_each(vectors: Vector, refs: Refs, query: Vector, ids: Ids) -> Vector:

@@ -9,15 +9,17 @@ from pathlib import Path
 
 import numpy as np
 
-from memory.derived import erase, opened, tree_files
+from memory.derived import erase, made_with, opened, tree_files
 from memory.files import tree_path
 from memory.token_codes import Stored
 from memory.transcript import TreeKey
 from models.token_codes import CODE_BYTES
 
+STEPS = (np.dtype("<u1"), np.dtype("<u2"), np.dtype("<u4"))
+
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS token_codes (
-  ref INTEGER PRIMARY KEY, codec TEXT NOT NULL, starts BLOB NOT NULL, codes BLOB NOT NULL
+  ref INTEGER PRIMARY KEY, codec INTEGER NOT NULL, steps BLOB NOT NULL, codes BLOB NOT NULL
 )
 """
 
@@ -27,7 +29,7 @@ class SqliteTokenCodes:
 
     def __init__(self, root: Path, codec_key: str) -> None:
         self._root = root
-        self._codec = codec_key
+        self._codec = made_with(codec_key)
 
     async def upsert(self, key: TreeKey, items: Mapping[int, Stored]) -> None:
         await asyncio.to_thread(self._write, tree_path(self._root, key), items)
@@ -55,10 +57,7 @@ class SqliteTokenCodes:
         """No file is held open."""
 
     def _write(self, file: Path, items: Mapping[int, Stored]) -> None:
-        rows = [
-            (ref, self._codec, one.starts.astype("<i4").tobytes(), one.codes.tobytes())
-            for ref, one in items.items()
-        ]
+        rows = [(ref, self._codec, *packed(one)) for ref, one in items.items()]
         with opened(file, SCHEMA) as database:
             if database is not None:
                 database.execute("BEGIN IMMEDIATE")
@@ -70,11 +69,11 @@ class SqliteTokenCodes:
             if database is None:
                 return {}
             rows = database.execute(
-                "SELECT ref, starts, codes FROM token_codes "
+                "SELECT ref, steps, codes FROM token_codes "
                 "WHERE codec = ? AND ref IN (SELECT value FROM json_each(?))",
                 (self._codec, json.dumps([int(ref) for ref in refs])),
             )
-            return {ref: _stored(starts, codes) for ref, starts, codes in rows}
+            return {ref: unpacked(steps, codes) for ref, steps, codes in rows}
 
     def _count(self, file: Path) -> int:
         with opened(file, SCHEMA) as database:
@@ -84,7 +83,15 @@ class SqliteTokenCodes:
             return int(database.execute(query, (self._codec,)).fetchone()[0])
 
 
-def _stored(starts: bytes, codes: bytes) -> Stored:
-    return Stored(
-        np.frombuffer(codes, np.int8).reshape(-1, CODE_BYTES), np.frombuffer(starts, "<i4").astype(np.int32)
-    )
+def packed(one: Stored) -> tuple[bytes, bytes]:
+    """Steps from token to token, in as few bytes as the longest one takes; codes."""
+    steps = np.diff(one.starts, prepend=0)
+    kind = next(kind for kind in STEPS if steps.max(initial=0) <= np.iinfo(kind).max)
+    return steps.astype(kind).tobytes(), one.codes.tobytes()
+
+
+def unpacked(steps: bytes, codes: bytes) -> Stored:
+    """What was packed."""
+    tokens = np.frombuffer(codes, np.uint8).reshape(-1, CODE_BYTES)
+    kind = next(kind for kind in STEPS if kind.itemsize * len(tokens) == len(steps))
+    return Stored(tokens, np.cumsum(np.frombuffer(steps, kind), dtype=np.int32))

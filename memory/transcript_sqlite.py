@@ -95,7 +95,12 @@ class SqliteTranscript:
                     self._catalog.unmark(key)
 
     def _catch_up(self, tree: TreeFile) -> None:
-        """A tree that is newer than the catalog is catalogued anew."""
+        """A tree that is newer than the catalog is catalogued anew; one with jobs is marked.
+
+        Bringing an older file up to date gives it jobs.
+        """
+        if not tree.outbox_is_empty():
+            self._catalog.mark(tree.key)
         if tree.lines and self._catalog.revision(tree.key) != tree.revision:
             self._catalog.record(record_of(tree), whole=True)
 

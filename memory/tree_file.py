@@ -16,8 +16,7 @@ from graph.errors import NotFound
 from memory import tree_bulk, tree_cards, tree_outbox, tree_summaries
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 from memory.files import open_database, transaction
-from memory.glue import paragraphs
-from memory.lines import Told, TreeLines, load_lines
+from memory.lines import Told, TreeLines, told
 from memory.path import Path, Ranges
 from memory.schema import TREE_MIGRATIONS, TREE_SCHEMA, TREE_VERSION
 from memory.transcript import (
@@ -32,6 +31,7 @@ from memory.transcript import (
     TreeKey,
     TurnWrite,
 )
+from memory.tree_lines import forget, load_lines
 from memory.tree_removal import remove_session
 from memory.tree_shape import TreeShape, load_shape
 from memory.tree_turn import Line, lay, next_session, settle, write_turn
@@ -157,11 +157,11 @@ class TreeFile:
 
     def _tell(self, added: Iterable[Told], settled: Sequence[Settled] = ()) -> None:
         """Bring what ranking knows up to date, if it has been asked for."""
-        told = list(added)
-        if self.tree_lines is None or not self.tree_lines.takes(told, [said.id for said in settled]):
+        new = list(added)
+        if self.tree_lines is None or not self.tree_lines.takes(new, [said.id for said in settled]):
             self.tree_lines = None
             return
-        for one in told:
+        for one in new:
             self.tree_lines.add(one)
         for said in settled:
             self.tree_lines.settle(said.id, said.text)
@@ -202,6 +202,7 @@ class TreeFile:
         self._connection.execute("PRAGMA secure_delete=ON")
         with self._change():
             removed = remove_session(self._connection, line, others)
+            forget(self._connection)
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         self._connection.execute("PRAGMA secure_delete=OFF")
         del self.lines[session_id]
@@ -227,10 +228,13 @@ class TreeFile:
             self._summaries.append(added)
 
     def set_emotion(self, message_id: int, emotion: str, confidence: float, importance: float) -> None:
-        self._connection.execute(
-            "UPDATE messages SET emotion = ?, confidence = ?, importance = ?, emotion_known = 1 WHERE id = ?",
-            (emotion, confidence, importance, message_id),
-        )
+        with transaction(self._connection):
+            self._connection.execute(
+                "UPDATE messages SET emotion = ?, confidence = ?, importance = ?, emotion_known = 1 "
+                "WHERE id = ?",
+                (emotion, confidence, importance, message_id),
+            )
+            forget(self._connection, message_id)
         if self.tree_lines is not None:
             self.tree_lines.feel(message_id, emotion, importance)
 
@@ -279,10 +283,8 @@ def _lines(connection: sqlite3.Connection, key: TreeKey) -> Iterator[Line]:
         yield Line(Session(key=key, **columns), number, turn_id, last["new"], last["replies"])
 
 
-def _told(message_id: int, message: NewMessage | BulkMessage, created_at: float) -> Told:
-    said = paragraphs(message.text)[0] if message.unsettled else message.text
-    felt = (message.emotion, message.importance, message.unsettled)
-    return Told(message_id, message.role, message.speaker, said, created_at, *felt)
+def _told(message_id: int, m: NewMessage | BulkMessage, created_at: float) -> Told:
+    return told(message_id, m.role, m.speaker, m.text, m.unsettled, created_at, m.emotion, m.importance)
 
 
 def _message(row: Sequence[object]) -> Message:
