@@ -89,7 +89,7 @@ class Derive:
         if message is None:
             return Made()
         encoding = await self._embedder.encode(certain_text(message))
-        stored = Stored(self._codec.codes(encoding.tokens), encoding.starts)
+        stored = Stored.at(self._codec.codes(encoding.tokens), encoding.starts)
         return Made([Item("message", message.id, encoding.pieces)], {message.id: stored})
 
     async def _card(self, key: TreeKey, job: Job) -> Made:

@@ -19,8 +19,18 @@ class Stored:
 
     codes: Codes
     """Shape (tokens, bytes), for `models.token_codes.similarities`."""
-    starts: npt.NDArray[np.int32]
-    """Shape (tokens,): the character of `certain_text(message)` at which each token begins."""
+    steps: npt.NDArray[np.integer]
+    """Shape (tokens,): characters from the beginning of the token before it (or of the text) to each."""
+
+    @classmethod
+    def at(cls, codes: Codes, starts: npt.NDArray[np.int32]) -> Stored:
+        """Tokens that begin at these characters."""
+        return cls(codes, np.diff(starts, prepend=0))
+
+    @property
+    def starts(self) -> npt.NDArray[np.int32]:
+        """Shape (tokens,): the character of `certain_text(message)` at which each token begins."""
+        return np.cumsum(self.steps, dtype=np.int32)
 
 
 class TokenCodes(Protocol):

@@ -84,14 +84,14 @@ class SqliteTokenCodes:
 
 
 def packed(one: Stored) -> tuple[bytes, bytes]:
-    """Steps from token to token, in as few bytes as the longest one takes; codes."""
-    steps = np.diff(one.starts, prepend=0)
-    kind = next(kind for kind in STEPS if steps.max(initial=0) <= np.iinfo(kind).max)
-    return steps.astype(kind).tobytes(), one.codes.tobytes()
+    """The steps, in as few bytes as the longest one takes, and the codes."""
+    kind = next(kind for kind in STEPS if one.steps.max(initial=0) <= np.iinfo(kind).max)
+    return one.steps.astype(kind).tobytes(), one.codes.tobytes()
 
 
 def unpacked(steps: bytes, codes: bytes) -> Stored:
     """What was packed."""
-    tokens = np.frombuffer(codes, np.uint8).reshape(-1, CODE_BYTES)
-    kind = next(kind for kind in STEPS if kind.itemsize * len(tokens) == len(steps))
-    return Stored(tokens, np.cumsum(np.frombuffer(steps, kind), dtype=np.int32))
+    size = CODE_BYTES * len(steps) // max(len(codes), 1)
+    return Stored(
+        np.frombuffer(codes, np.uint8).reshape(-1, CODE_BYTES), np.frombuffer(steps, f"<u{size or 1}")
+    )

@@ -275,6 +275,7 @@ class SqliteTranscript:
             call(tree)
             if tree.outbox_is_empty():
                 self._catalog.unmark(key)
+                tree.empty_journal()
 
         await self._with_tree(key, finished)
 

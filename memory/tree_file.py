@@ -203,7 +203,7 @@ class TreeFile:
         with self._change():
             removed = remove_session(self._connection, line, others)
             forget(self._connection)
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        self.empty_journal()
         self._connection.execute("PRAGMA secure_delete=OFF")
         del self.lines[session_id]
         self.shape, self.tree_lines, self._summaries = None, None, None
@@ -258,6 +258,10 @@ class TreeFile:
 
     def outbox_is_empty(self) -> bool:
         return tree_outbox.is_empty(self._connection)
+
+    def empty_journal(self) -> None:
+        """Move everything into the file itself; a hundred open chats would hold a journal each."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def stored_at(self, ids: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Id and time of storing of these messages, or of all, in order of id."""

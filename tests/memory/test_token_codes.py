@@ -22,7 +22,7 @@ OTHER = TreeKey("Müller & Söhne", "tree-1")
 
 def stored(seed: int, *starts: int) -> Stored:
     codes = np.random.default_rng(seed).integers(0, 256, (len(starts), CODE_BYTES)).astype(np.uint8)
-    return Stored(codes, np.array(starts, np.int32))
+    return Stored.at(codes, np.array(starts, np.int32))
 
 
 def equal(one: Stored, other: Stored) -> bool:
