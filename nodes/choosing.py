@@ -20,6 +20,7 @@ WITHIN = 9.0
 percent falls out."""
 ALIKE = 0.95
 """Texts whose vectors have this cosine say the same."""
+_ASKS = int(Holds.ENDS_ASKING)
 _ALL_WORDS = FEATURES.index("all_words")
 
 
@@ -36,7 +37,7 @@ class Scored:
 
     @property
     def ref(self) -> int:
-        return int(self.sight.at.ids[self.row])
+        return int(self.sight.ground.at.ids[self.row])
 
 
 def relevance(scored: Sequence[Scored]) -> float:
@@ -62,27 +63,27 @@ def worth_telling(scored: Sequence[Scored]) -> list[Scored]:
 
 def distinct(texts: Sequence[str], vectors: Sequence[Floats | None]) -> list[int]:
     """Of texts in order of preference those that say something new; vectors of length 1, None: not known."""
+    known = [n for n, vector in enumerate(vectors) if vector is not None]
+    alike = np.zeros((len(texts), len(texts)), bool)
+    if known:
+        stacked = np.stack([v for v in vectors if v is not None])
+        alike[np.ix_(known, known)] = stacked @ stacked.T >= ALIKE
     heard: set[str] = set()
     kept: list[int] = []
-    said: list[Floats] = []
-    for n, (text, vector) in enumerate(zip(texts, vectors, strict=True)):
+    for n, text in enumerate(texts):
         words = " ".join(text.split()).casefold()
-        alike = vector is not None and said and float(np.max(np.stack(said) @ vector)) >= ALIKE
-        if words in heard or alike:
-            continue
-        heard.add(words)
-        kept.append(n)
-        if vector is not None:
-            said.append(vector)
+        if words not in heard and not alike[n, kept].any():
+            heard.add(words)
+            kept.append(n)
     return kept
 
 
 def exchange_rows(one: Scored) -> list[int]:
     """Rows of the sight that make a line whole: the question it answers, and the answer to what it asks."""
-    lines = one.sight.lines
+    lines = one.sight.ground.lines
     found = []
     for asking, answering in ((one.row - 1, one.row), (one.row, one.row + 1)):
-        if asking < 0 or answering >= len(lines.position) or not lines.holds[asking] & Holds.ENDS_ASKING:
+        if asking < 0 or answering >= len(lines.position) or not lines.holds[asking] & _ASKS:
             continue
         together = lines.session[asking] == lines.session[answering]
         other = asking if answering == one.row else answering

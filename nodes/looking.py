@@ -14,7 +14,7 @@ from graph.context import Filter, TurnContext
 from graph.state import TurnState
 from memory.glue import certain_text
 from memory.incoming import text_of
-from memory.lines import PathLines, TreeLines
+from memory.lines import TreeLines
 from memory.path import Path
 from memory.ranking.reading import read_asked, tells_something
 from memory.rows import on_path
@@ -22,17 +22,28 @@ from memory.token_codes import TokenCodes
 from memory.transcript import Session, Transcript, TreeKey
 from memory.vectors import VectorIndex
 from models.embedding import Embedder
+from models.encoding import Encoding
 from models.token_codes import TokenCodec, rows
 from nodes.history import Said
 from nodes.other_chats import Here, OtherChats, is_group
-from nodes.query import CONTEXT_LINES, Query, SaidLine, query_of, said_line, with_context
-from nodes.sight import Sight, look
+from nodes.query import CONTEXT_LINES, Query, SaidLine, Wording, query_of, said_line
+from nodes.sight import Ground, Sight, ground_of, look
 
 KEPT_TURNS = 16
 ELSEWHERE = 20
 """Candidates of each other chat."""
 UNSEEN_CHARACTERS = 800
 """Of lines that were never embedded, so many are read in one pass with the newest message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is asked in words, while the newest message is embedded."""
+
+    key: TreeKey
+    tree: TreeLines
+    wording: Wording
+    encoding: asyncio.Future[Encoding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,43 +67,20 @@ class Looking:
     others: OtherChats
     _kept: OrderedDict[str, Looked] = field(default_factory=OrderedDict)
 
-    async def look(self, state: TurnState, context: TurnContext, start: int) -> Looked:
-        """The quick look at everything that may be recalled: what stands before position `start` of the path."""
+    async def begin(self, state: TurnState, context: TurnContext) -> Begun:
+        """Read what is asked and let it be embedded."""
         key = TreeKey(context.owner, state.tree_id)
         tree = await self.transcript.tree_lines(key)
-        query = await self.query(state, key, tree, start)
-        sights = [await self._here(state, context, key, tree, query, start)]
-        character: str = state.card.get("name") or state.character
-        if context.memory == "character" and character and not is_group(state):
-            sights += await self._elsewhere(state, context, key, query, character)
-        looked = Looked(query, sights)
-        self._kept[state.turn_id] = looked
-        while len(self._kept) > KEPT_TURNS:
-            self._kept.popitem(last=False)
-        return looked
-
-    async def seen(self, state: TurnState, context: TurnContext) -> Looked:
-        """What `look` saw in this turn."""
-        return self._kept.pop(state.turn_id, None) or await self.look(state, context, state.history_from)
-
-    async def query(self, state: TurnState, key: TreeKey, tree: TreeLines, start: int) -> Query:
-        """The newest message, by one embedding, and the prompt's lines before it unless it is a question that
-
-        can be understood without them.
-        """
         names, asker = list(tree.names), asker_of(state)
         asked = read_asked(query_text(state), names, names.index(asker) if asker in names else None)
-        alone = asked.question and tells_something(asked.text)
-        before = [] if alone else before_newest(state, start)
-        unseen = unseen_lines(state, before)
-        encoding = await self.embedder.encode("\n".join([*unseen, asked.text]), urgent=True)
-        projected = self.codec.project(encoding.tokens)
-        query, lines = query_of(asked, encoding, projected, names=names, asker=asker, before=unseen)
-        stored = await self._context(state, key, [i for i in before if i > 0])
-        return with_context(query, [*stored, *lines], names)
+        before = [] if asked.question and tells_something(asked.text) else before_newest(state)
+        wording = Wording(asked, names, asker, unseen_lines(state, before))
+        encoding = asyncio.ensure_future(self.embedder.encode(wording.text, urgent=True))
+        stored = await self._stored(state, key, [i for i in before if i > 0])
+        return Begun(key, tree, replace(wording, stored=stored), encoding)
 
-    async def _context(self, state: TurnState, key: TreeKey, ids: Sequence[int]) -> list[SaidLine]:
-        """Those of the lines before the newest that have vectors already."""
+    async def _stored(self, state: TurnState, key: TreeKey, ids: Sequence[int]) -> list[SaidLine]:
+        """Those of the messages that have vectors already, as lines of the context."""
         if not ids:
             return []
         messages = await self.said.messages(state, key, ids)
@@ -104,24 +92,36 @@ class Looking:
             if m.id in vectors and m.id in codes
         ]
 
-    async def _here(
-        self,
-        state: TurnState,
-        context: TurnContext,
-        key: TreeKey,
-        tree: TreeLines,
-        query: Query,
-        start: int,
-    ) -> Sight:
+    async def look(self, state: TurnState, context: TurnContext, begun: Begun, start: int) -> Looked:
+        """The quick look at everything that may be recalled: what stands before position `start` of the path."""
         path = Path(state.path).prefix(start)
-        cosine = await self.vectors.similarities(key, "message", query.vector, path)
-        at = tree.of(path)
-        allowed = passing(context.only, at, tree) & ~np.isin(at.ids, state.moved)
-        return await look(query, key, tree, path, cosine, allowed, context.candidates)
+        ground = await ground_of(begun.key, begun.tree, path, begun.wording.terms)
+        encoding = await begun.encoding
+        query = query_of(begun.wording, encoding, self.codec.project(encoding.tokens))
+        cosine = await self.vectors.similarities(begun.key, "message", query.vector, path)
+        allowed = passing(context.only, ground) & ~np.isin(ground.at.ids, state.moved)
+        sights = [await look(query, ground, cosine, allowed, context.candidates)]
+        if context.memory == "character":
+            sights += await self._elsewhere(state, context, begun.key, query)
+        looked = Looked(query, sights)
+        self._kept[state.turn_id] = looked
+        while len(self._kept) > KEPT_TURNS:
+            self._kept.popitem(last=False)
+        return looked
+
+    async def seen(self, state: TurnState, context: TurnContext) -> Looked:
+        """What `look` saw in this turn."""
+        if (looked := self._kept.pop(state.turn_id, None)) is not None:
+            return looked
+        return await self.look(state, context, await self.begin(state, context), state.history_from)
 
     async def _elsewhere(
-        self, state: TurnState, context: TurnContext, key: TreeKey, query: Query, character: str
+        self, state: TurnState, context: TurnContext, key: TreeKey, query: Query
     ) -> list[Sight]:
+        """What the character's other chats hold."""
+        character: str = state.card.get("name") or state.character
+        if not character or is_group(state):
+            return []
         shown = frozenset(row["fingerprint"] for row in state.window)
         here = Here(key, state.session_id, Path(state.path), shown)
         found = await self.others.sessions(here, character)
@@ -129,14 +129,13 @@ class Looking:
 
     async def _in(self, session: Session, here: Here, context: TurnContext, query: Query) -> Sight:
         key, path = session.key, session.path
-        tree = await self.transcript.tree_lines(key)
+        ground = await ground_of(session, await self.transcript.tree_lines(key), path, query.terms)
         cosine = await self.vectors.similarities(key, "message", query.vector, path)
-        at = tree.of(path)
-        allowed = passing(context.only, at, tree)
+        allowed = passing(context.only, ground)
         if key == here.key:
-            allowed &= ~on_path(at.ids.astype(np.int64), here.path)
-        sight = await look(query, session, tree, path, cosine, allowed, ELSEWHERE)
-        unheard = await self.others.unheard(here, key, sight.at.ids[sight.rows])
+            allowed &= ~on_path(ground.at.ids.astype(np.int64), here.path)
+        sight = await look(query, ground, cosine, allowed, ELSEWHERE)
+        unheard = await self.others.unheard(here, key, ground.at.ids[sight.rows])
         return replace(sight, rows=sight.rows[unheard])
 
 
@@ -159,14 +158,20 @@ def newest_row_at(state: TurnState) -> int:
     return users[-1] if users else len(state.window) - 1
 
 
-def before_newest(state: TurnState, start: int) -> list[int]:
-    """The path's ids from position `start` on, just before the newest message; negative: not stored yet."""
+def before_newest(state: TurnState) -> list[int]:
+    """The ids just before the newest message, in the request, or on the path where the request shows it alone.
+
+    Negative ones are not stored yet.
+    """
     if not state.window:
         return []
     at = newest_row_at(state)
-    row, path = state.window[at], Path(state.path)
-    position = path.position(row["id"] if row["id"] is not None else -at - 1)
-    return path.slice(max(position - CONTEXT_LINES, start), position) if position else []
+    if at:
+        shown = state.window[max(at - CONTEXT_LINES, 0) : at]
+        return [row["id"] or -n for n, row in enumerate(shown, 1 + max(at - CONTEXT_LINES, 0))]
+    path = Path(state.path)
+    position = path.position(state.window[0]["id"] or -1) or 0
+    return path.slice(position - CONTEXT_LINES, position)
 
 
 def unseen_lines(state: TurnState, before: Sequence[int]) -> list[str]:
@@ -185,17 +190,18 @@ def unseen_lines(state: TurnState, before: Sequence[int]) -> list[str]:
     return found
 
 
-def passing(only: Filter | None, at: PathLines, tree: TreeLines) -> npt.NDArray[np.bool_]:
+def passing(only: Filter | None, ground: Ground) -> npt.NDArray[np.bool_]:
     """Which of the messages a filter lets pass."""
+    at = ground.at
     passes = np.ones(len(at.ids), np.bool_)
     if only is None:
         return passes
     if only.role:
         passes &= at.user == (only.role == "user")
     if only.speaker:
-        passes &= at.speaker == index_in(tree.names, only.speaker)
+        passes &= at.speaker == index_in(ground.names, only.speaker)
     if only.emotion:
-        passes &= at.emotion == index_in(tree.emotions, only.emotion)
+        passes &= at.emotion == index_in(ground.emotions, only.emotion)
     if only.since is not None:
         passes &= at.created_at >= only.since
     if only.until is not None:

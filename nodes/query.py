@@ -17,7 +17,7 @@ from models.encoding import Encoding, unit
 
 CONTEXT_LINES = 6
 """Lines before the newest that count."""
-MOST_TOKENS = 128
+MOST_TOKENS = 64
 """Tokens of a query that are compared; of more, function words and the oldest fall out first."""
 
 _WORD = re.compile(r"[^\W_]+")
@@ -62,6 +62,34 @@ class SaidLine:
     stems: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Wording:
+    """What is asked in words, before the newest line is embedded."""
+
+    asked: Asked
+    names: Sequence[str]
+    """The chat's speakers."""
+    asker: str
+    unseen: Sequence[str] = ()
+    """Lines just before the newest that have no vectors: they are read in one pass with it."""
+    stored: Sequence[SaidLine] = ()
+    """Lines before these."""
+
+    @property
+    def text(self) -> str:
+        """What is embedded: one line a line, the newest last."""
+        return "\n".join([*self.unseen, self.asked.text])
+
+    @property
+    def terms(self) -> dict[str, float]:
+        """Stems, each with the weight of the newest line that has it; speakers' names are none."""
+        lines = [*(line.text for line in self.stored), *self.unseen][-CONTEXT_LINES:]
+        spoken = {part for name in self.names for part in terms(name)}
+        lines.append(self.asked.text[: self.asked.contrast])
+        heard = {term: DECAY ** (len(lines) - 1 - n) for n, line in enumerate(lines) for term in terms(line)}
+        return {term: weight for term, weight in heard.items() if term not in spoken}
+
+
 def words_at(text: str, starts: Sequence[int] | npt.NDArray[np.int32]) -> list[str]:
     """For each character the lower-case word that it stands in, empty for none."""
     spans = [m.span() for m in _WORD.finditer(text)]
@@ -74,37 +102,27 @@ def words_at(text: str, starts: Sequence[int] | npt.NDArray[np.int32]) -> list[s
     return found
 
 
-def query_of(
-    asked: Asked,
-    encoding: Encoding,
-    projected: Floats,
-    *,
-    names: Sequence[str] = (),
-    asker: str = "",
-    before: Sequence[str] = (),
-) -> tuple[Query, list[SaidLine]]:
-    """The query of the newest line, and the lines `before` it, of a text that holds them all, one a line.
-
-    `projected` are the text's tokens as the codec has them, `names` the chat's speakers.
-    """
-    lead = sum(len(line) + 1 for line in before)
+def query_of(wording: Wording, encoding: Encoding, projected: Floats) -> Query:
+    """The query of a wording whose `text` was encoded; `projected` are its tokens as the codec has them."""
+    asked = wording.asked
+    lead = len(wording.text) - len(asked.text)
     own = encoding.starts >= lead
     starts = encoding.starts[own] - lead
     words = words_at(asked.text, starts)
     kinds = token_kinds(words, starts.tolist(), asked.contrast)
-    spoken = {part for name in names for part in terms(name)}
     query = Query(
         asked=asked,
-        named=frozenset(names[i] for i in asked.named),
-        asker=asker,
+        named=frozenset(wording.names[i] for i in asked.named),
+        asker=wording.asker,
         vector=_vector(encoding, own, None if asked.contrast is None else asked.contrast + lead),
-        terms={term: 1.0 for term in terms(asked.text[: asked.contrast]) if term not in spoken},
+        terms=wording.terms,
         tokens=projected[own],
         kinds=kinds,
         weights=np.ones(len(kinds), np.float32),
         stems=stems_of(words),
     )
-    return query, _lines(before, encoding, projected)
+    before = [*wording.stored, *_lines(wording.unseen, encoding, projected)][-CONTEXT_LINES:]
+    return shortened(_in_context(query, before) if before else query)
 
 
 def _vector(encoding: Encoding, own: Mask, contrast: int | None) -> Floats:
@@ -138,35 +156,21 @@ def stems_of(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(stem(word) if word else "" for word in words)
 
 
-def with_context(query: Query, before: Sequence[SaidLine], names: Sequence[str] = ()) -> Query:
+def _in_context(query: Query, before: Sequence[SaidLine]) -> Query:
     """The query with the lines said before it, newest last, each weighing DECAY of the one after it."""
-    spoken = {part for name in names for part in terms(name)}
-    said = [s for s in before if len(s.tokens)][-CONTEXT_LINES:]
-    if not said:
-        return shortened(query)
-    steps = [DECAY ** (len(said) - n) for n in range(len(said))]
-    heard = ((term, weight) for s, weight in zip(said, steps, strict=True) for term in terms(s.text))
-    wanted = {term: weight for term, weight in heard if term not in spoken} | query.terms
-    vector = query.vector + sum(weight * s.vector for s, weight in zip(said, steps, strict=True))
-    whole = replace(
+    said = list(reversed(before))
+    steps = [np.float32(DECAY ** (n + 1)) for n in range(len(said))]
+    vectors = np.stack([line.vector for line in said])
+    weights = [np.full(len(line.tokens), step, np.float32) for line, step in zip(said, steps, strict=True)]
+    return replace(
         query,
-        vector=unit(np.asarray(vector, np.float32)),
-        terms=wanted,
-        tokens=np.concatenate([query.tokens, *(s.tokens for s in reversed(said))]),
-        kinds=np.concatenate([query.kinds, *(s.kinds for s in reversed(said))]),
-        weights=np.concatenate(
-            [
-                query.weights,
-                *(
-                    np.full(len(s.tokens), w, np.float32)
-                    for s, w in zip(reversed(said), reversed(steps), strict=True)
-                ),
-            ]
-        ),
-        stems=query.stems + tuple(stem for s in reversed(said) for stem in s.stems),
+        vector=unit(query.vector + np.array(steps) @ vectors),
+        tokens=np.concatenate([query.tokens, *(line.tokens for line in said)]),
+        kinds=np.concatenate([query.kinds, *(line.kinds for line in said)]),
+        weights=np.concatenate([query.weights, *weights]),
+        stems=query.stems + tuple(stem for line in said for stem in line.stems),
         in_context=True,
     )
-    return shortened(whole)
 
 
 def shortened(query: Query) -> Query:

@@ -66,9 +66,9 @@ class Rerank:
         for candidate in given:
             chosen[candidate.get("session_id", "")].append(candidate["ref"])
         looks = (
-            self._of_sight(looked.query, sight, chosen[sight.session_id], context)
+            self._of_sight(looked.query, sight, chosen[sight.ground.session_id], context)
             for sight in looked.sights
-            if chosen[sight.session_id]
+            if chosen[sight.ground.session_id]
         )
         return [one for found in await asyncio.gather(*looks) for one in found]
 
@@ -76,8 +76,8 @@ class Rerank:
         self, query: Query, sight: Sight, chosen: Sequence[int], context: TurnContext
     ) -> list[Scored]:
         rows = to_read(sight, np.array(chosen, np.int32))
-        ids = sight.at.ids[rows].tolist()
-        stored = await self.codes.fetch(sight.key, ids)
+        ids = sight.ground.at.ids[rows].tolist()
+        stored = await self.codes.fetch(sight.ground.key, ids)
         mood = await self._mood(query, sight, ids, context)
         named = await self._naming(query, sight, rows)
         found = await asyncio.to_thread(columns, query, sight, rows, stored, mood, named)
@@ -93,7 +93,7 @@ class Rerank:
         none = np.zeros(len(ids), np.float32)
         if self.moods is None or context.emotion != "auto" or not query.asked.question:
             return none
-        vectors = await self.vectors.vectors(sight.key, "message", ids)
+        vectors = await self.vectors.vectors(sight.ground.key, "message", ids)
         if not vectors:
             return none
         means = unit(np.stack([vectors[i].mean(axis=0) for i in vectors]))
@@ -105,22 +105,22 @@ class Rerank:
     async def _naming(self, query: Query, sight: Sight, rows: npt.NDArray[np.intp]) -> list[int]:
         """Texts without a speaker that name who asks or who is asked about."""
         names = [name.lower() for name in {query.asker, *query.named} if name]
-        nameless = [n for n, name in enumerate(sight.names) if not name]
-        ids = sight.at.ids[rows][np.isin(sight.at.speaker[rows], nameless)].tolist()
+        nameless = [n for n, name in enumerate(sight.ground.names) if not name]
+        ids = sight.ground.at.ids[rows][np.isin(sight.ground.at.speaker[rows], nameless)].tolist()
         if not names or not ids:
             return []
-        messages = await self.transcript.messages(sight.key, ids)
+        messages = await self.transcript.messages(sight.ground.key, ids)
         return [m.id for m in messages if any(name in m.text.lower() for name in names)]
 
     async def _memories(self, query: Query, told: Sequence[Scored]) -> list[dict[str, Any]]:
         """What is told, each once, with the other half of its exchange; of long messages a passage."""
         wanted: defaultdict[TreeKey, list[int]] = defaultdict(list)
         for one in told:
-            halves = (int(one.sight.at.ids[row]) for row in exchange_rows(one))
-            wanted[one.sight.key] += [one.ref, *halves]
+            halves = (int(one.sight.ground.at.ids[row]) for row in exchange_rows(one))
+            wanted[one.sight.ground.key] += [one.ref, *halves]
         messages, vectors, codes = await self._found({k: sorted(set(refs)) for k, refs in wanted.items()})
-        texts = [certain_text(messages[one.sight.key, one.ref]) for one in told]
-        kept = distinct(texts, [vectors.get((one.sight.key, one.ref)) for one in told])
+        texts = [certain_text(messages[one.sight.ground.key, one.ref]) for one in told]
+        kept = distinct(texts, [vectors.get((one.sight.ground.key, one.ref)) for one in told])
 
         def said(key: TreeKey, ref: int) -> dict[str, Any]:
             return as_said(messages[key, ref], query, codes.get((key, ref)))
@@ -163,9 +163,9 @@ def as_said(message: Message, query: Query, stored: Stored | None) -> dict[str, 
 def boosted(one: Scored, emotion: str) -> Scored:
     """The seed's rule: the score times 1 + 0.3 * importance where the emotion is the moment's, unless neutral."""
     sight = one.sight
-    if emotion == "neutral" or sight.emotions[sight.at.emotion[one.row]] != emotion:
+    if emotion == "neutral" or sight.ground.emotions[sight.ground.at.emotion[one.row]] != emotion:
         return one
-    boost = max(one.score, 0.0) * SEED_BOOST * float(sight.at.importance[one.row])
+    boost = max(one.score, 0.0) * SEED_BOOST * float(sight.ground.at.importance[one.row])
     return replace(one, score=one.score + boost, boost=boost)
 
 
@@ -178,14 +178,13 @@ def why(one: Scored) -> dict[str, float]:
 def memory_of(one: Scored, said: Callable[[TreeKey, int], dict[str, Any]]) -> dict[str, Any]:
     """A memory as state (Any: JSON): what was said, why it is told, and the other half of its exchange."""
     sight = one.sight
-    elsewhere = {"tree_id": sight.key.tree_id, "session_id": sight.session_id} if sight.session_id else {}
-    halves = [said(sight.key, int(sight.at.ids[row])) for row in exchange_rows(one)]
+    halves = [said(sight.ground.key, int(sight.ground.at.ids[row])) for row in exchange_rows(one)]
     return {
         "kind": "message",
-        **said(sight.key, one.ref),
-        "emotion": sight.emotions[sight.at.emotion[one.row]],
-        "importance": round(float(sight.at.importance[one.row]), 2),
+        **said(sight.ground.key, one.ref),
+        "emotion": sight.ground.emotions[sight.ground.at.emotion[one.row]],
+        "importance": round(float(sight.ground.at.importance[one.row]), 2),
         "score": round(one.score, 2),
         "why": why(one),
         "exchange": halves,
-    } | elsewhere
+    } | sight.ground.origin

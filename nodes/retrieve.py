@@ -28,14 +28,19 @@ class Retrieve:
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         context = runtime.context or TurnContext()
-        key = TreeKey(context.owner, state.tree_id)
-        measured = await self.ruler.measure(state)
-        start = await history_from(state, measured, self.ruler, self.said, key)
         if context.memory == "off" or not asks_for_memory(query_text(state)):
-            return {"history_from": start}
-        looked = await self.looking.look(state, context, start)
+            return {"history_from": await self._start(state, context)}
+        begun = await self.looking.begin(state, context)
+        start = await self._start(state, context)
+        looked = await self.looking.look(state, context, begun, start)
         found = [candidate for sight in looked.sights for candidate in candidates_of(sight)]
         return {"history_from": start, "candidates": found}
+
+    async def _start(self, state: TurnState, context: TurnContext) -> int:
+        """Where on the path the prompt's history begins."""
+        measured = await self.ruler.measure(state)
+        key = TreeKey(context.owner, state.tree_id)
+        return await history_from(state, measured, self.ruler, self.said, key)
 
 
 def asks_for_memory(text: str) -> bool:
@@ -46,10 +51,9 @@ def asks_for_memory(text: str) -> bool:
 def candidates_of(sight: Sight) -> Iterator[dict[str, Any]]:
     """The best of one path as state (Any: JSON), best first."""
     for row in sight.rows[np.argsort(-sight.first[sight.rows], kind="stable")].tolist():
-        elsewhere = {"tree_id": sight.key.tree_id, "session_id": sight.session_id} if sight.session_id else {}
         yield {
             "kind": "message",
-            "ref": int(sight.at.ids[row]),
+            "ref": int(sight.ground.at.ids[row]),
             "score": round(float(sight.first[row]), 3),
             "similarity": None if np.isnan(sight.cosine[row]) else round(float(sight.cosine[row]), 4),
-        } | elsewhere
+        } | sight.ground.origin

@@ -38,21 +38,33 @@ it has, and for one that it has not."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
-    """One path of N stored messages and how the query meets each; arrays in its order."""
+class Ground:
+    """One path of N stored messages and where the query's terms stand in it; arrays in its order."""
 
     key: TreeKey
     session_id: str
     """Of the other chat that this is; empty for the chat that is answered."""
-    asked: Asked
     names: Sequence[str]
     emotions: Sequence[str]
     at: PathLines
     lines: Lines
-    cosine: Floats
-    """NaN where there is no vector yet."""
     impacts: Floats
     most: Floats
+
+    @property
+    def origin(self) -> dict[str, str]:
+        """Which other chat this is, as state has it; nothing for the chat that is answered."""
+        return {"tree_id": self.key.tree_id, "session_id": self.session_id} if self.session_id else {}
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A path and how the query meets each of its N messages; arrays in its order."""
+
+    ground: Ground
+    asked: Asked
+    cosine: Floats
+    """NaN where there is no vector yet."""
     first: Floats
     """What the quick look gives each."""
     allowed: npt.NDArray[np.bool_]
@@ -61,42 +73,35 @@ class Sight:
     """The best of these by the quick look, in the path's order."""
 
 
-async def look(
-    query: Query,
-    place: TreeKey | Session,
-    tree: TreeLines,
-    path: Path,
-    cosine: Floats,
-    allowed: npt.NDArray[np.bool_],
-    limit: int,
-) -> Sight:
-    """The quick look: words and sentence vectors of every message, and the `limit` best that are `allowed`.
-
-    `place` is the tree, or the session where it is another chat.
-    """
-    given = (query, place, tree, path, cosine, allowed, limit)
-    return _look(*given) if len(path) < THREAD_LINES else await asyncio.to_thread(_look, *given)
+async def ground_of(
+    place: TreeKey | Session, tree: TreeLines, path: Path, terms: Mapping[str, float]
+) -> Ground:
+    """What can be known before the query's vectors are; `place` is the session where it is another chat."""
+    given = (place, tree, path, terms)
+    return _ground(*given) if len(path) < THREAD_LINES else await asyncio.to_thread(_ground, *given)
 
 
-def _look(
-    query: Query,
-    place: TreeKey | Session,
-    tree: TreeLines,
-    path: Path,
-    cosine: Floats,
-    allowed: npt.NDArray[np.bool_],
-    limit: int,
-) -> Sight:
+def _ground(place: TreeKey | Session, tree: TreeLines, path: Path, terms: Mapping[str, float]) -> Ground:
     at, names, emotions = tree.of(path), list(tree.names), list(tree.emotions)
-    impacts, most = tree.impacts(list(query.terms), path)
-    weights = np.array(list(query.terms.values()), np.float32)
-    impacts, most = impacts * weights[:, None], most * weights
-    lines, asked = lines_of(at), query.of_names(names)
-    first = first_scores(asked, cosine, impacts, lines)
-    rows = candidates(np.where(allowed, first, -np.inf), limit)
-    rows = rows[allowed[rows]]
+    impacts, most = tree.impacts(list(terms), path)
+    weights = np.array(list(terms.values()), np.float32)
     key, other = (place.key, place.session_id) if isinstance(place, Session) else (place, "")
-    return Sight(key, other, asked, names, emotions, at, lines, cosine, impacts, most, first, allowed, rows)
+    return Ground(key, other, names, emotions, at, lines_of(at), impacts * weights[:, None], most * weights)
+
+
+async def look(
+    query: Query, ground: Ground, cosine: Floats, allowed: npt.NDArray[np.bool_], limit: int
+) -> Sight:
+    """The quick look: words and sentence vectors of every message, and the `limit` best that are `allowed`."""
+    given = (query, ground, cosine, allowed, limit)
+    return _look(*given) if len(cosine) < THREAD_LINES else await asyncio.to_thread(_look, *given)
+
+
+def _look(query: Query, ground: Ground, cosine: Floats, allowed: npt.NDArray[np.bool_], limit: int) -> Sight:
+    asked = query.of_names(ground.names)
+    first = first_scores(asked, cosine, ground.impacts, ground.lines)
+    rows = candidates(np.where(allowed, first, -np.inf), limit)
+    return Sight(ground, asked, cosine, first, allowed, rows[allowed[rows]])
 
 
 def lines_of(at: PathLines) -> Lines:
@@ -132,13 +137,13 @@ def columns(
     `stored` are the token codes of those messages that have them, `mood` (rows,) as in `Match`, `names_asker`
     the ids of texts without a speaker that name who asks.
     """
-    ids = sight.at.ids[rows]
-    impacts = sight.impacts[:, rows]
+    ids = sight.ground.at.ids[rows]
+    impacts = sight.ground.impacts[:, rows]
     cosine = sight.cosine[rows]
     match = Match(
         cosine=np.where(np.isnan(cosine), np.float32(UNSEEN_COSINE), cosine),
         impacts=impacts,
-        most=sight.most,
+        most=sight.ground.most,
         similar=similar(query, ids.tolist(), impacts, stored),
         kinds=query.kinds,
         weights=query.weights,
@@ -146,7 +151,7 @@ def columns(
         in_context=query.in_context,
         mood=mood,
     )
-    return features(sight.asked, taken(sight.lines, rows), match)
+    return features(sight.asked, taken(sight.ground.lines, rows), match)
 
 
 def taken(lines: Lines, rows: npt.NDArray[np.intp]) -> Lines:
@@ -175,4 +180,4 @@ def similar(query: Query, ids: Sequence[int], impacts: Floats, stored: Mapping[i
 
 def to_read(sight: Sight, chosen: Ints) -> npt.NDArray[np.intp]:
     """The rows of the chosen messages and of their neighbours."""
-    return with_neighbours(np.flatnonzero(np.isin(sight.at.ids, chosen)), sight.lines)
+    return with_neighbours(np.flatnonzero(np.isin(sight.ground.at.ids, chosen)), sight.ground.lines)

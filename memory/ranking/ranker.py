@@ -55,6 +55,8 @@ of 0.002 on the squares; on the questions of LoCoMo's conversations 26, 30 and 4
 with a tenth of their say each, the first 40 dialogues of MADial-Bench and the first 25 scenarios of a set
 of emotional recall. No text of theirs is in these numbers."""
 
+_WEIGHTS: Floats = np.array([WEIGHTS[name] for name in FEATURES], np.float32)
+
 
 def first_scores(asked: Asked, cosine: Floats, impacts: Floats, lines: Lines) -> Floats:
     """Shape (lines,): what to look at closely, over all messages of the path.
@@ -89,14 +91,16 @@ def with_neighbours(rows: npt.NDArray[np.intp], lines: Lines) -> npt.NDArray[np.
 
 def scores(columns: Floats) -> Floats:
     """Shape (lines,), from `features`: higher is likelier, and comparable between queries."""
-    found: Floats = columns @ np.array([WEIGHTS[name] for name in FEATURES], np.float32)
+    found: Floats = columns @ _WEIGHTS
     return found
 
 
 def explained(column: Floats) -> dict[str, float]:
     """What each number of one line (a row of `features`) added to its score, largest first, zeros left out."""
-    parts = {name: float(value) * WEIGHTS[name] for name, value in zip(FEATURES, column, strict=True)}
-    return dict(sorted(((n, p) for n, p in parts.items() if p), key=lambda entry: -abs(entry[1])))
+    parts = column * _WEIGHTS
+    order = np.argsort(-np.abs(parts), kind="stable").tolist()
+    values = parts.tolist()
+    return {FEATURES[n]: values[n] for n in order if values[n]}
 
 
 def _standard(values: Floats) -> Floats:

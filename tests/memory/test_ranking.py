@@ -161,7 +161,9 @@ def test_neighbours_are_next_to_each_other_on_the_path_and_in_one_session() -> N
     values = np.array([1, 2, 3, 4], np.float32)
     assert around.at(values, 1).tolist() == [2, 0, 0, 0]
     assert around.at(values, -1).tolist() == [0, 1, 0, 0]
-    assert around.best(values, 2).tolist() == [2, 2, 4, 4]
+    beside, close = around.best(values[:, None], (1, 2))
+    assert beside[:, 0].tolist() == [2, 2, 3, 4]
+    assert close[:, 0].tolist() == [2, 2, 4, 4]
 
 
 def test_the_answer_beside_the_match_outranks_a_line_far_from_it() -> None:
