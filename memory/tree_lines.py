@@ -16,7 +16,7 @@ from memory.lines import Told as Told
 from memory.lines import TreeLines, told
 from memory.ranking import reading, words
 
-KEPT_FROM = 5_000
+KEPT_FROM = 1_000
 """Messages that must have been read for it to be worth keeping."""
 KEPT_SHARE = 0.1
 """When more than this share of what is kept has come since, all is read and kept anew."""

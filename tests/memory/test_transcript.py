@@ -322,6 +322,15 @@ async def test_a_file_of_the_second_version_asks_for_vectors_and_codes(transcrip
     await again.close()
 
 
+async def test_a_chat_without_work_left_has_an_empty_journal(transcript, turn, root):
+    await transcript.commit(turn([], ["u:hi"], ["a:r"]))
+    journal = tree_path(root, KEY).with_suffix(".sqlite-wal")
+    assert journal.stat().st_size > 0
+    await transcript.finish_jobs(KEY, [job.id for job in await transcript.jobs(KEY, limit=9, now=1e12)])
+    assert journal.stat().st_size == 0
+    assert [m.text for m in await transcript.messages(KEY, [1, 2])] == ["hi", "r"]
+
+
 async def test_reindexing_asks_for_everything_that_does_not_wait_already(transcript, turn):
     await transcript.commit(turn([], ["u:hi"], ["a:r"], card=CARD))
     assert await transcript.reindex_jobs() == 0
