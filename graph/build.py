@@ -24,6 +24,7 @@ from nodes.rerank import Rerank
 from nodes.retrieve import Retrieve
 from nodes.store import Store
 from nodes.summarise import Summarise, is_due
+from nodes.unsaid import Reader, Shelves
 
 if TYPE_CHECKING:
     from graph.resources import Resources
@@ -36,7 +37,8 @@ def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] 
     r, every = resources, resources.settings.summarize_after_messages
     ruler, said = Ruler(r.counter, r.chat, r.settings), Said(r.transcript, r.working)
     others = OtherChats(r.transcript, r.catalog)
-    looking = Looking(r.transcript, r.vectors, r.codes, r.codec, r.embedder, said, others)
+    shelves = Shelves(r.transcript, r.library, Reader(r.embedder, r.codec))
+    looking = Looking(r.transcript, r.vectors, r.codes, r.codec, r.embedder, said, others, shelves)
     moods = MoodHead() if r.embedder.weights_hash == BUILT_IN_SHA256 else None
     machine = StateGraph(TurnState, TurnContext, input_schema=TurnInput)
 
@@ -44,7 +46,7 @@ def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] 
     machine.add_node("emotion", ReadEmotion(r.emotion))
     machine.add_node("persona", Persona(r.transcript))
     machine.add_node("retrieve", Retrieve(ruler, said, looking))
-    machine.add_node("rerank", Rerank(r.transcript, r.vectors, r.codes, looking, moods, r.reranker))
+    machine.add_node("rerank", Rerank(looking, moods, r.reranker))
     machine.add_node("budget", Budget(r.transcript, ruler, said))
     machine.add_node("generate", Generate(r.chat, r.counter, r.stops))
     machine.add_node("store", Store(r.transcript, r.working))

@@ -28,10 +28,14 @@ from nodes.history import Said
 from nodes.other_chats import Here, OtherChats, is_group
 from nodes.query import CONTEXT_LINES, Query, SaidLine, Wording, query_of, said_line
 from nodes.sight import Ground, Sight, ground_of, look
+from nodes.texts import TreeTexts
+from nodes.unsaid import Shelves
 
 KEPT_TURNS = 16
 ELSEWHERE = 20
 """Candidates of each other chat."""
+UNSAID = 40
+"""Candidates among what nobody says."""
 UNSEEN_CHARACTERS = 800
 """Of lines that were never embedded, so many are read in one pass with the newest message."""
 
@@ -65,6 +69,7 @@ class Looking:
     embedder: Embedder
     said: Said
     others: OtherChats
+    shelves: Shelves
     _kept: OrderedDict[str, Looked] = field(default_factory=OrderedDict)
 
     async def begin(self, state: TurnState, context: TurnContext) -> Begun:
@@ -95,19 +100,28 @@ class Looking:
     async def look(self, state: TurnState, context: TurnContext, begun: Begun, start: int) -> Looked:
         """The quick look at everything that may be recalled: what stands before position `start` of the path."""
         path = Path(state.path).prefix(start)
-        ground = await ground_of(begun.key, begun.tree, path, begun.wording.terms)
+        key, terms = begun.key, begun.wording.terms
+        ground = await ground_of(self.texts(key), begun.tree, path, terms)
+        shelf = await self.shelves.shelf(state, key, path, context.only)
+        unsaid = await ground_of(shelf, shelf.lines, shelf.path, terms)
         encoding = await begun.encoding
         query = query_of(begun.wording, encoding, self.codec.project(encoding.tokens))
-        cosine = await self.vectors.similarities(begun.key, "message", query.vector, path)
+        cosine = await self.vectors.similarities(key, "message", query.vector, path)
         allowed = passing(context.only, ground) & ~np.isin(ground.at.ids, state.moved)
         sights = [await look(query, ground, cosine, allowed, context.candidates)]
+        if shelf.texts:
+            every = np.ones(len(shelf.texts), np.bool_)
+            sights.append(await look(query, unsaid, shelf.cosine(query.vector), every, UNSAID))
         if context.memory == "character":
-            sights += await self._elsewhere(state, context, begun.key, query)
+            sights += await self._elsewhere(state, context, key, query)
         looked = Looked(query, sights)
         self._kept[state.turn_id] = looked
         while len(self._kept) > KEPT_TURNS:
             self._kept.popitem(last=False)
         return looked
+
+    def texts(self, key: TreeKey) -> TreeTexts:
+        return TreeTexts(key, self.transcript, self.vectors, self.codes)
 
     async def seen(self, state: TurnState, context: TurnContext) -> Looked:
         """What `look` saw in this turn."""
@@ -129,7 +143,8 @@ class Looking:
 
     async def _in(self, session: Session, here: Here, context: TurnContext, query: Query) -> Sight:
         key, path = session.key, session.path
-        ground = await ground_of(session, await self.transcript.tree_lines(key), path, query.terms)
+        tree = await self.transcript.tree_lines(key)
+        ground = await ground_of(self.texts(key), tree, path, query.terms, session)
         cosine = await self.vectors.similarities(key, "message", query.vector, path)
         allowed = passing(context.only, ground)
         if key == here.key:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,30 +18,24 @@ from memory.glue import certain_text
 from memory.ranking.features import Floats
 from memory.ranking.mood import MoodHead, congruence
 from memory.ranking.ranker import explained, scores
-from memory.token_codes import Stored, TokenCodes
-from memory.transcript import Message, Transcript, TreeKey
-from memory.vectors import VectorIndex
+from memory.token_codes import Stored
+from memory.transcript import Message
 from models.encoding import unit
 from models.reranker import Reranker
-from nodes.choosing import Scored, distinct, exchange_rows, worth_telling
+from nodes.choosing import Scored, distinct, worth_telling
 from nodes.looking import Looked, Looking, query_text
 from nodes.passage import passage
 from nodes.query import Query
 from nodes.sight import Sight, columns, to_read
+from nodes.texts import Texts
 
 SEED_BOOST = 0.3
-
-Found = dict[tuple[TreeKey, int], Any]
-"""Something of messages of several trees (Any: a message, its codes or its vectors)."""
 
 
 @dataclass(frozen=True)
 class Rerank:
     """The second stage: the ranker's numbers, then the cross-encoder where one is configured."""
 
-    transcript: Transcript
-    vectors: VectorIndex
-    codes: TokenCodes
     looking: Looking
     moods: MoodHead | None
     reranker: Reranker | None
@@ -61,30 +55,28 @@ class Rerank:
     async def _scored(
         self, looked: Looked, given: Sequence[dict[str, Any]], context: TurnContext
     ) -> list[Scored]:
-        """The careful look at the candidates (Any: as in the state), chat by chat."""
-        chosen: defaultdict[str, list[int]] = defaultdict(list)
-        for candidate in given:
-            chosen[candidate.get("session_id", "")].append(candidate["ref"])
-        looks = (
-            self._of_sight(looked.query, sight, chosen[sight.ground.session_id], context)
-            for sight in looked.sights
-            if chosen[sight.ground.session_id]
-        )
+        """The careful look at the candidates (Any: as in the state), path by path."""
+        chosen = {(c.get("session_id", ""), c["kind"], c["ref"]) for c in given}
+        looks = (self._of_sight(looked.query, sight, chosen, context) for sight in looked.sights)
         return [one for found in await asyncio.gather(*looks) for one in found]
 
     async def _of_sight(
-        self, query: Query, sight: Sight, chosen: Sequence[int], context: TurnContext
+        self, query: Query, sight: Sight, chosen: set[tuple[str, str, int]], context: TurnContext
     ) -> list[Scored]:
-        rows = to_read(sight, np.array(chosen, np.int32))
-        ids = sight.ground.at.ids[rows].tolist()
-        stored = await self.codes.fetch(sight.ground.key, ids)
+        ground = sight.ground
+        candidates = ground.at.ids[sight.rows].tolist()
+        wanted = {i for i in candidates if (ground.session_id, *ground.texts.name(i)) in chosen}
+        if not wanted:
+            return []
+        rows = to_read(sight, np.array(sorted(wanted), np.int32))
+        ids = ground.at.ids[rows].tolist()
+        stored = await ground.texts.codes(ids)
         mood = await self._mood(query, sight, ids, context)
         named = await self._naming(query, sight, rows)
         found = await asyncio.to_thread(columns, query, sight, rows, stored, mood, named)
-        values, wanted = scores(found), set(chosen)
         return [
             Scored(sight, row, float(value), column)
-            for row, i, value, column in zip(rows.tolist(), ids, values, found, strict=True)
+            for row, i, value, column in zip(rows.tolist(), ids, scores(found), found, strict=True)
             if i in wanted
         ]
 
@@ -93,7 +85,7 @@ class Rerank:
         none = np.zeros(len(ids), np.float32)
         if self.moods is None or context.emotion != "auto" or not query.asked.question:
             return none
-        vectors = await self.vectors.vectors(sight.ground.key, "message", ids)
+        vectors = await sight.ground.texts.vectors(ids)
         if not vectors:
             return none
         means = unit(np.stack([vectors[i].mean(axis=0) for i in vectors]))
@@ -109,36 +101,19 @@ class Rerank:
         ids = sight.ground.at.ids[rows][np.isin(sight.ground.at.speaker[rows], nameless)].tolist()
         if not names or not ids:
             return []
-        messages = await self.transcript.messages(sight.ground.key, ids)
+        messages = await sight.ground.texts.messages(ids)
         return [m.id for m in messages if any(name in m.text.lower() for name in names)]
 
     async def _memories(self, query: Query, told: Sequence[Scored]) -> list[dict[str, Any]]:
         """What is told, each once, with the other half of its exchange; of long messages a passage."""
-        wanted: defaultdict[TreeKey, list[int]] = defaultdict(list)
+        wanted: defaultdict[Texts, set[int]] = defaultdict(set)
         for one in told:
-            halves = (int(one.sight.ground.at.ids[row]) for row in exchange_rows(one))
-            wanted[one.sight.ground.key] += [one.ref, *halves]
-        messages, vectors, codes = await self._found({k: sorted(set(refs)) for k, refs in wanted.items()})
-        texts = [certain_text(messages[one.sight.ground.key, one.ref]) for one in told]
-        kept = distinct(texts, [vectors.get((one.sight.ground.key, one.ref)) for one in told])
-
-        def said(key: TreeKey, ref: int) -> dict[str, Any]:
-            return as_said(messages[key, ref], query, codes.get((key, ref)))
-
-        return [memory_of(told[n], said) for n in kept]
-
-    async def _found(self, wanted: dict[TreeKey, list[int]]) -> tuple[Found, Found, Found]:
-        """The messages, their vectors (of all pieces together) and their codes."""
-        messages: Found = {}
-        vectors: Found = {}
-        codes: Found = {}
-        for key, refs in wanted.items():
-            messages |= {(key, m.id): m for m in await self.transcript.messages(key, refs)}
-            pieces = await self.vectors.vectors(key, "message", refs)
-            vectors |= {(key, ref): unit(found.mean(axis=0)) for ref, found in pieces.items()}
-            long = [ref for ref, found in pieces.items() if len(found) > 1]
-            codes |= {(key, ref): found for ref, found in (await self.codes.fetch(key, long)).items()}
-        return messages, vectors, codes
+            wanted[one.sight.ground.texts] |= {one.ref, *one.halves}
+        pages = {texts: await Page.read(texts, sorted(ids)) for texts, ids in wanted.items()}
+        mine = [pages[one.sight.ground.texts] for one in told]
+        said = [certain_text(page.messages[one.ref]) for one, page in zip(told, mine, strict=True)]
+        kept = distinct(said, [page.vectors.get(one.ref) for one, page in zip(told, mine, strict=True)])
+        return [memory_of(told[n], mine[n], query) for n in kept]
 
     async def _reranked(self, query: str, memories: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """In the cross-encoder's order where there is one."""
@@ -149,15 +124,31 @@ class Rerank:
         return sorted(judged, key=lambda m: -m["cross_encoder"])
 
 
-def as_said(message: Message, query: Query, stored: Stored | None) -> dict[str, Any]:
-    """What the prompt needs to know of a message (Any: JSON)."""
-    return {
-        "ref": message.id,
-        "text": passage(certain_text(message), query, stored),
-        "role": message.role,
-        "speaker": message.speaker,
-        "created_at": message.created_at,
-    }
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Texts of one path, by id, with their vectors (of all pieces together), and of long ones the codes."""
+
+    messages: Mapping[int, Message]
+    vectors: Mapping[int, Floats]
+    codes: Mapping[int, Stored]
+
+    @classmethod
+    async def read(cls, texts: Texts, ids: Sequence[int]) -> Page:
+        messages = {m.id: m for m in await texts.messages(ids)}
+        pieces = await texts.vectors(ids)
+        codes = await texts.codes([i for i, found in pieces.items() if len(found) > 1])
+        return cls(messages, {i: unit(found.mean(axis=0)) for i, found in pieces.items()}, codes)
+
+    def said(self, text_id: int, query: Query) -> dict[str, Any]:
+        """What the prompt needs to know of a text (Any: JSON)."""
+        message = self.messages[text_id]
+        return {
+            "ref": text_id,
+            "text": passage(certain_text(message), query, self.codes.get(text_id)),
+            "role": message.role,
+            "speaker": message.speaker,
+            "created_at": message.created_at,
+        }
 
 
 def boosted(one: Scored, emotion: str) -> Scored:
@@ -175,16 +166,17 @@ def why(one: Scored) -> dict[str, float]:
     return {name: round(part, 2) for name, part in parts.items() if abs(part) >= 0.005}
 
 
-def memory_of(one: Scored, said: Callable[[TreeKey, int], dict[str, Any]]) -> dict[str, Any]:
+def memory_of(one: Scored, page: Page, query: Query) -> dict[str, Any]:
     """A memory as state (Any: JSON): what was said, why it is told, and the other half of its exchange."""
-    sight = one.sight
-    halves = [said(sight.ground.key, int(sight.ground.at.ids[row])) for row in exchange_rows(one)]
+    ground = one.sight.ground
+    kind, ref = ground.texts.name(one.ref)
     return {
-        "kind": "message",
-        **said(sight.ground.key, one.ref),
-        "emotion": sight.ground.emotions[sight.ground.at.emotion[one.row]],
-        "importance": round(float(sight.ground.at.importance[one.row]), 2),
+        **page.said(one.ref, query),
+        "kind": kind,
+        "ref": ref,
+        "emotion": ground.emotions[ground.at.emotion[one.row]],
+        "importance": round(float(ground.at.importance[one.row]), 2),
         "score": round(one.score, 2),
         "why": why(one),
-        "exchange": halves,
-    } | sight.ground.origin
+        "exchange": [page.said(half, query) for half in one.halves],
+    } | ground.origin

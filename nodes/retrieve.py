@@ -51,9 +51,10 @@ def asks_for_memory(text: str) -> bool:
 def candidates_of(sight: Sight) -> Iterator[dict[str, Any]]:
     """The best of one path as state (Any: JSON), best first."""
     for row in sight.rows[np.argsort(-sight.first[sight.rows], kind="stable")].tolist():
+        kind, ref = sight.ground.texts.name(int(sight.ground.at.ids[row]))
         yield {
-            "kind": "message",
-            "ref": int(sight.ground.at.ids[row]),
+            "kind": kind,
+            "ref": ref,
             "score": round(float(sight.first[row]), 3),
             "similarity": None if np.isnan(sight.cosine[row]) else round(float(sight.cosine[row]), 4),
         } | sight.ground.origin

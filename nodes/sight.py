@@ -23,9 +23,10 @@ from memory.ranking.features import (
 from memory.ranking.ranker import candidates, first_scores, with_neighbours
 from memory.ranking.reading import Asked
 from memory.token_codes import Stored
-from memory.transcript import Session, TreeKey
+from memory.transcript import Session
 from models.token_codes import similarities
 from nodes.query import Query
+from nodes.texts import Texts
 
 THREAD_LINES = 5_000
 """From so many lines on the quick look runs in a thread."""
@@ -41,9 +42,10 @@ it has, and for one that it has not."""
 class Ground:
     """One path of N stored messages and where the query's terms stand in it; arrays in its order."""
 
-    key: TreeKey
+    texts: Texts
     session_id: str
     """Of the other chat that this is; empty for the chat that is answered."""
+    tree_id: str
     names: Sequence[str]
     emotions: Sequence[str]
     at: PathLines
@@ -54,7 +56,7 @@ class Ground:
     @property
     def origin(self) -> dict[str, str]:
         """Which other chat this is, as state has it; nothing for the chat that is answered."""
-        return {"tree_id": self.key.tree_id, "session_id": self.session_id} if self.session_id else {}
+        return {"tree_id": self.tree_id, "session_id": self.session_id} if self.session_id else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +76,23 @@ class Sight:
 
 
 async def ground_of(
-    place: TreeKey | Session, tree: TreeLines, path: Path, terms: Mapping[str, float]
+    texts: Texts, tree: TreeLines, path: Path, terms: Mapping[str, float], session: Session | None = None
 ) -> Ground:
-    """What can be known before the query's vectors are; `place` is the session where it is another chat."""
-    given = (place, tree, path, terms)
+    """What can be known before the query's vectors are; `session` where it is another chat."""
+    given = (texts, tree, path, terms, session)
     return _ground(*given) if len(path) < THREAD_LINES else await asyncio.to_thread(_ground, *given)
 
 
-def _ground(place: TreeKey | Session, tree: TreeLines, path: Path, terms: Mapping[str, float]) -> Ground:
+def _ground(
+    texts: Texts, tree: TreeLines, path: Path, terms: Mapping[str, float], session: Session | None
+) -> Ground:
     at, names, emotions = tree.of(path), list(tree.names), list(tree.emotions)
     impacts, most = tree.impacts(list(terms), path)
     weights = np.array(list(terms.values()), np.float32)
-    key, other = (place.key, place.session_id) if isinstance(place, Session) else (place, "")
-    return Ground(key, other, names, emotions, at, lines_of(at), impacts * weights[:, None], most * weights)
+    origin = (session.session_id, session.key.tree_id) if session else ("", "")
+    return Ground(
+        texts, *origin, names, emotions, at, lines_of(at), impacts * weights[:, None], most * weights
+    )
 
 
 async def look(
