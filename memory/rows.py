@@ -135,7 +135,9 @@ def best_of_each(vectors: Vector, refs: Refs, query: Vector, ids: Ids) -> Vector
 
 def rows_of(vectors: Vector, refs: Refs, wanted: Sequence[int]) -> dict[int, Vector]:
     """The rows of each of these items that has any."""
-    at = np.flatnonzero(np.isin(refs, np.asarray(wanted, np.int64)))
+    asked = np.zeros(int(max(refs.max(initial=0), max(wanted, default=0))) + 1, np.bool_)
+    asked[list(wanted)] = True
+    at = np.flatnonzero(asked[refs])
     found: dict[int, list[int]] = {}
     for row, ref in zip(at.tolist(), refs[at].tolist(), strict=True):
         found.setdefault(ref, []).append(row)

@@ -22,7 +22,13 @@ from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
 from models.encoding import Floats, Pass, unit
-from models.weights import BUILT_IN_SHA256, BUILT_IN_TOKENIZER_SHA256, built_in_folder, verified
+from models.weights import (
+    BUILT_IN_SHA256,
+    BUILT_IN_TOKENIZER_SHA256,
+    built_in_folder,
+    multiplies_bfloat16,
+    verified,
+)
 
 Precision = Literal["auto", "bfloat16", "float32"]
 
@@ -142,5 +148,5 @@ def _pair(weights: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
 def _in_bfloat16(precision: Precision) -> bool:
     """Whether matrices are multiplied in bfloat16: slower than float32 where the CPU has no AMX for it."""
     if precision == "auto":
-        return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        return multiplies_bfloat16()
     return precision == "bfloat16"

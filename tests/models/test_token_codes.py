@@ -7,9 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import models.token_codes
 from models.embedding_minilm import MiniLMBackend
 from models.encoding import unit
-from models.token_codes import DIMENSION, MINILM_PROJECTION, TokenCodec, drawn, rows, similarities
+from models.token_codes import (
+    DIMENSION,
+    LEVELS,
+    MEAN_LENGTH,
+    MINILM_PROJECTION,
+    TokenCodec,
+    drawn,
+    rows,
+    similarities,
+)
 from models.weights import BUILT_IN_SHA256
 
 SAID = [
@@ -101,11 +111,33 @@ codes_of = st.integers(0, 6).flatmap(
 )
 
 
-@given(codes_of, st.lists(codes_of, max_size=6))
-def test_similarities_are_their_definition(query: np.ndarray, texts: list[np.ndarray]) -> None:
-    found = similarities(rows(query), texts)
+@pytest.mark.parametrize("in_halves", [True, False])
+@given(query=codes_of, texts=st.lists(codes_of, max_size=6))
+def test_similarities_are_their_definition(
+    query: np.ndarray, texts: list[np.ndarray], in_halves: bool
+) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(models.token_codes, "HALVES_FROM", 0)
+        patch.setattr(models.token_codes, "multiplies_bfloat16", lambda: in_halves)
+        found = similarities(rows(query), texts)
     assert found.shape == (len(query), len(texts))
+    levels = LEVELS / MEAN_LENGTH
     for text, column in zip(texts, found.T, strict=True):
-        cosines = rows(query) @ rows(text).T
-        expected = cosines.max(axis=1) if len(text) else np.zeros(len(query))
-        assert column == pytest.approx(expected, abs=1e-5)
+        read = levels[text[:, :, None] >> np.arange(0, 8, 2) & 3].reshape(-1, DIMENSION)
+        expected = (rows(query) @ read.T).max(axis=1) if len(text) else np.zeros(len(query))
+        assert column == pytest.approx(
+            expected, rel=0.02 if in_halves else 1e-5, abs=0.01 if in_halves else 1e-6
+        )
+
+
+@pytest.mark.parametrize("in_halves", [True, False])
+def test_more_texts_than_are_looked_at_together_are_told_apart(
+    in_halves: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(models.token_codes, "multiplies_bfloat16", lambda: in_halves)
+    drawn = np.random.default_rng(5)
+    lengths = [*range(10, 100), 7, 0, 5000]
+    texts = [drawn.integers(0, 256, (length, 32)).astype(np.uint8) for length in lengths]
+    found = similarities(np.vstack([rows(codes)[-1:] for codes in texts if len(codes)]), texts)
+    assert found.argmax(axis=1).tolist() == [*range(91), 92]
+    assert (found[:, 91] == 0).all()
