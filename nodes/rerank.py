@@ -30,6 +30,10 @@ from nodes.sight import Sight, columns, to_read
 from nodes.texts import Texts
 
 SEED_BOOST = 0.3
+SPARE = 16
+"""Memories looked at beyond those wanted, for some say the same."""
+WHOLE = 5
+"""So many of the best memories bring the rest of their exchange."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +53,8 @@ class Rerank:
         if context.emotion == "seed":
             scored = [boosted(one, state.emotion) for one in scored]
         told = worth_telling(scored)
-        memories = await self._memories(looked.query, told[: context.memories])
-        return {"memories": await self._reranked(query_text(state), memories)}
+        memories = await self._memories(looked.query, told[: context.memories + SPARE])
+        return {"memories": await self._reranked(query_text(state), memories[: context.memories])}
 
     async def _scored(
         self, looked: Looked, given: Sequence[dict[str, Any]], context: TurnContext
@@ -113,7 +117,7 @@ class Rerank:
         mine = [pages[one.sight.ground.texts] for one in told]
         said = [certain_text(page.messages[one.ref]) for one, page in zip(told, mine, strict=True)]
         kept = distinct(said, [page.vectors.get(one.ref) for one, page in zip(told, mine, strict=True)])
-        return [memory_of(told[n], mine[n], query) for n in kept]
+        return [memory_of(told[n], mine[n], query, whole=at < WHOLE) for at, n in enumerate(kept)]
 
     async def _reranked(self, query: str, memories: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """In the cross-encoder's order where there is one."""
@@ -166,7 +170,7 @@ def why(one: Scored) -> dict[str, float]:
     return {name: round(part, 2) for name, part in parts.items() if abs(part) >= 0.005}
 
 
-def memory_of(one: Scored, page: Page, query: Query) -> dict[str, Any]:
+def memory_of(one: Scored, page: Page, query: Query, *, whole: bool) -> dict[str, Any]:
     """A memory as state (Any: JSON): what was said, why it is told, and the other half of its exchange."""
     ground = one.sight.ground
     kind, ref = ground.texts.name(one.ref)
@@ -178,5 +182,5 @@ def memory_of(one: Scored, page: Page, query: Query) -> dict[str, Any]:
         "importance": round(float(ground.at.importance[one.row]), 2),
         "score": round(one.score, 2),
         "why": why(one),
-        "exchange": [page.said(half, query) for half in one.halves],
+        "exchange": [page.said(half, query) for half in one.halves] if whole else [],
     } | ground.origin
