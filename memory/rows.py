@@ -138,7 +138,9 @@ def rows_of(vectors: Vector, refs: Refs, wanted: Sequence[int]) -> dict[int, Vec
     asked = np.zeros(int(max(refs.max(initial=0), max(wanted, default=0))) + 1, np.bool_)
     asked[list(wanted)] = True
     at = np.flatnonzero(asked[refs])
-    found: dict[int, list[int]] = {}
-    for row, ref in zip(at.tolist(), refs[at].tolist(), strict=True):
-        found.setdefault(ref, []).append(row)
-    return {ref: vectors[rows] for ref, rows in found.items()}
+    owners, picked = refs[at], vectors[at]
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))  # the rows of an item stand together
+    return {
+        ref: picked[first:last]
+        for ref, first, last in zip(owners[starts].tolist(), starts, [*starts[1:], len(at)], strict=True)
+    }
