@@ -140,7 +140,8 @@ def rows_of(vectors: Vector, refs: Refs, wanted: Sequence[int]) -> dict[int, Vec
     at = np.flatnonzero(asked[refs])
     owners, picked = refs[at], vectors[at]
     starts = np.flatnonzero(np.diff(owners, prepend=-1))  # the rows of an item stand together
+    ends = np.append(starts, len(at))[1:]
     return {
         ref: picked[first:last]
-        for ref, first, last in zip(owners[starts].tolist(), starts, [*starts[1:], len(at)], strict=True)
+        for ref, first, last in zip(owners[starts].tolist(), starts, ends, strict=True)
     }
