@@ -51,15 +51,19 @@ class Derive:
         self._codec = codec
         self._emotion = emotion
         self._begun: list[asyncio.Task[Made]] = []
+        self._stopped = False
 
     def stop(self) -> None:
         """Let the batch in hand end with the jobs that are finished; the others stay in the outbox."""
+        self._stopped = True
         for task in self._begun:
             task.cancel()
 
     async def __call__(self, key: TreeKey, jobs: Sequence[Job]) -> Outcome:
         outcome = Outcome()
         messages = await self._messages(key, [job.ref for job in jobs if job.kind != "embed_card"])
+        if self._stopped:
+            return outcome
         self._begun = [asyncio.create_task(self._made(key, job, messages.get(job.ref))) for job in jobs]
         found = await asyncio.gather(*self._begun, return_exceptions=True)
         made: list[tuple[Job, Made]] = []

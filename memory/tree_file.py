@@ -229,13 +229,13 @@ class TreeFile:
 
     def set_emotion(self, message_id: int, emotion: str, confidence: float, importance: float) -> None:
         with transaction(self._connection):
-            self._connection.execute(
+            changed = self._connection.execute(
                 "UPDATE messages SET emotion = ?, confidence = ?, importance = ?, emotion_known = 1 "
                 "WHERE id = ?",
                 (emotion, confidence, importance, message_id),
-            )
+            ).rowcount
             forget(self._connection, message_id)
-        if self.tree_lines is not None:
+        if changed and self.tree_lines is not None:
             self.tree_lines.feel(message_id, emotion, importance)
 
     def enqueue_summary(self, session_id: str, over: Ranges) -> int:

@@ -141,6 +141,8 @@ async def test_an_emotion_read_later_is_known(chat: Chat) -> None:
     await chat.transcript.set_emotion(KEY, 1, "fear", 0.9, 0.75)
     found = lines.of(Path([[1, 1]]))
     assert [lines.emotions[n] for n in found.emotion] == ["fear"] and found.importance.tolist() == [0.75]
+    await chat.transcript.set_emotion(KEY, 4711, "joy", 0.9, 0.75)
+    assert "joy" not in lines.emotions, "a message that is gone feels nothing"
 
 
 async def test_a_speakers_name_is_no_news_in_messages_from_before_it_spoke(chat: Chat) -> None:

@@ -245,6 +245,20 @@ async def test_closing_loses_nothing(world: World) -> None:
     assert await world.vectors.count() == 40 and await world.jobs() == []
 
 
+async def test_closing_waits_for_no_text_that_is_not_embedded_yet(world: World) -> None:
+    await world.say("one", "two")
+    never = Gated(world.embedder)
+    worker = world.worker(embedder=never)
+    worker.start()
+    await never.reached.wait()
+    async with asyncio.timeout(60):
+        await worker.close()
+    assert {job.ref for job in await world.jobs() if job.kind == "embed_message"} == {1, 2}
+    assert not worker.failing
+    await world.work()
+    assert await world.vectors.count() == 2
+
+
 async def test_a_failing_job_is_tried_again_after_30_seconds_doubling_up_to_an_hour(world: World) -> None:
     await world.say("hello")
     worker = await world.work()
