@@ -10,10 +10,13 @@ from langgraph.graph.state import CompiledStateGraph
 
 from graph.context import TurnContext
 from graph.state import STORED_KINDS, TurnInput, TurnState
+from memory.ranking.mood import MoodHead
+from models.weights import BUILT_IN_SHA256
 from nodes.budget import Budget
 from nodes.emotion import ReadEmotion
 from nodes.generate import Generate
 from nodes.history import Ruler, Said
+from nodes.looking import Looking
 from nodes.other_chats import OtherChats
 from nodes.persona import Persona
 from nodes.reconcile import Reconcile
@@ -21,6 +24,7 @@ from nodes.rerank import Rerank
 from nodes.retrieve import Retrieve
 from nodes.store import Store
 from nodes.summarise import Summarise, is_due
+from nodes.unsaid import Reader, Shelves
 
 if TYPE_CHECKING:
     from graph.resources import Resources
@@ -32,14 +36,17 @@ def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] 
     """reconcile -> emotion || persona -> retrieve -> rerank -> budget -> generate -> store -> summarise."""
     r, every = resources, resources.settings.summarize_after_messages
     ruler, said = Ruler(r.counter, r.chat, r.settings), Said(r.transcript, r.working)
-    others = OtherChats(r.transcript, r.vectors, r.catalog)
+    others = OtherChats(r.transcript, r.catalog)
+    shelves = Shelves(r.transcript, r.library, Reader(r.embedder, r.codec))
+    looking = Looking(r.transcript, r.vectors, r.codes, r.codec, r.embedder, said, others, shelves)
+    moods = MoodHead() if r.embedder.weights_hash == BUILT_IN_SHA256 else None
     machine = StateGraph(TurnState, TurnContext, input_schema=TurnInput)
 
     machine.add_node("reconcile", Reconcile(r.transcript))
     machine.add_node("emotion", ReadEmotion(r.emotion))
     machine.add_node("persona", Persona(r.transcript))
-    machine.add_node("retrieve", Retrieve(r.transcript, r.vectors, r.embedder, ruler, said, others))
-    machine.add_node("rerank", Rerank(r.transcript, r.reranker))
+    machine.add_node("retrieve", Retrieve(ruler, said, looking))
+    machine.add_node("rerank", Rerank(looking, moods, r.reranker))
     machine.add_node("budget", Budget(r.transcript, ruler, said))
     machine.add_node("generate", Generate(r.chat, r.counter, r.stops))
     machine.add_node("store", Store(r.transcript, r.working))

@@ -6,6 +6,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 MemoryScope = Literal["chat", "character", "off"]
+EmotionMode = Literal["auto", "off", "seed"]
+MemoryKind = Literal["message", "card", "summary", "lore"]
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Which memories may be recalled; what is empty or None lets everything pass."""
+
+    role: Literal["", "user", "assistant"] = ""
+    speaker: str = ""
+    emotion: str = ""
+    """A label that a message was read with."""
+    since: float | None = None
+    """Unix seconds; said at that time or later."""
+    until: float | None = None
+    """Unix seconds; said before that time."""
+    kinds: tuple[MemoryKind, ...] = ("message", "card", "summary", "lore")
 
 
 @dataclass(frozen=True)
@@ -17,10 +34,15 @@ class TurnContext:
     memory: MemoryScope = "chat"
     """`chat` recalls from this chat, `character` from the character's other chats too; `off` adds no memory
     to the prompt (the turn is still stored)."""
-    candidates: int = 50
-    """How many candidates `retrieve` hands to `rerank`."""
-    memories: int = 10
-    """How many memories `rerank` hands to `budget`."""
+    emotion: EmotionMode = "auto"
+    """How feelings count in recall: `auto` where a question has a mood, `off` never, `seed` as a factor on equal
+    labels (1 + 0.3 * importance)."""
+    only: Filter | None = None
+    """Narrows what may be recalled."""
+    candidates: int = 200
+    """How many messages of the chat `retrieve` hands to `rerank`."""
+    memories: int = 64
+    """How many memories `rerank` hands to `budget` at most; how many it does, their scores decide."""
 
 
 def session_of_thread(thread_id: str, owner: str) -> str:

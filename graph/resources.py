@@ -15,10 +15,13 @@ from graph.checkpoints import open_checkpointer
 from graph.settings import Settings
 from graph.stops import Stops
 from memory.catalog import Catalog
+from memory.derive import Derive
 from memory.files import FolderLock
 from memory.library import Library
 from memory.sessions import Sessions
 from memory.summaries import Summariser
+from memory.token_codes import TokenCodes
+from memory.token_codes_sqlite import SqliteTokenCodes
 from memory.transcript import Transcript
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors import VectorIndex
@@ -29,6 +32,7 @@ from models.chat import ChatModel, open_chat
 from models.embedding import Embedder, open_embedder
 from models.emotion import EmotionDetector, open_emotion
 from models.reranker import Reranker, open_reranker
+from models.token_codes import TokenCodec
 from models.tokens import TokenCounter, open_counter
 
 log = logging.getLogger(__name__)
@@ -46,6 +50,8 @@ class Resources:
     sessions: Sessions
     working: WorkingMemory
     vectors: VectorIndex
+    codes: TokenCodes
+    codec: TokenCodec
     embedder: Embedder
     emotion: EmotionDetector
     reranker: Reranker | None
@@ -83,9 +89,12 @@ async def open_resources(
         stack.push_async_callback(transcript.close)
         vectors = await open_vectors(settings, root, embedder.weights_hash, embedder.dimension)
         stack.push_async_callback(vectors.close)
+        codec = TokenCodec.open(embedder.weights_hash, embedder.token_dimension)
+        codes = SqliteTokenCodes(root, codec.key)
+        stack.push_async_callback(codes.close)
         emotion = await open_emotion(settings)
-        summariser = Summariser(transcript, chat, settings.summary_words)
-        worker = Worker(transcript, vectors, embedder, emotion, summariser)
+        derive = Derive(transcript, vectors, codes, embedder, codec, emotion)
+        worker = Worker(transcript, derive, Summariser(transcript, chat, settings.summary_words))
         worker.start()
         log.info("data folder opened: %s", root)
         stack.push_async_callback(worker.close)
@@ -98,6 +107,8 @@ async def open_resources(
             sessions=Sessions(transcript, catalog),
             working=RamWorkingMemory(settings.max_working_memory_size),
             vectors=vectors,
+            codes=codes,
+            codec=codec,
             embedder=embedder,
             emotion=emotion,
             reranker=reranker,

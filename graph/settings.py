@@ -71,6 +71,11 @@ class Settings(BaseSettings):
         description="what is remembered: chat (this chat), character (the character's other chats too), off; "
         "a request may say otherwise (header X-Memory-Scope or metadata.memory_scope)",
     )
+    memory_emotion: Literal["auto", "off", "seed"] = Field(
+        "auto",
+        description="how feelings count in recall: auto (where a question has a mood), off, seed (a factor on equal "
+        "labels); a request may say otherwise (header X-Memory-Emotion or metadata.memory_emotion)",
+    )
     summarize_after_messages: int = Field(20, ge=4, description="a summary every so many messages")
     summary_words: int = Field(200, ge=20, le=2000, description="about how long a summary is")
     checkpoint_turns: int = Field(50, ge=1, description="turns a chat whose checkpoints are kept")

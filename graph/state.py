@@ -114,14 +114,18 @@ class TurnState(Turn):
     history_from: int = 0
     """Position on the path where the prompt's history begins; what stands before it may be recalled."""
     candidates: list[dict[str, Any]] = field(default_factory=list)
-    """kind (message, card), ref, score, similarity, emotion, importance; tree_id and session_id where it
+    """kind, ref, similarity (cosine, None: no vector yet), score (of the quick look); tree_id and session_id where it
     comes from another chat."""
     memories: list[dict[str, Any]] = field(default_factory=list)
-    """The candidates that may enter the prompt, best first, with text, speaker, role and created_at."""
+    """The candidates that may enter the prompt, best first: kind, ref, text (of long ones a passage), role, speaker,
+    created_at, emotion, importance, score, why (what each number of the ranker added to it), exchange (the question
+    that it answers or the answer that it got, each with ref, text, role, speaker, created_at)."""
     # budget
     prompt: list[ChatMessage] = field(default_factory=list)
     prompt_parts: list[str] = field(default_factory=list)
     """For each prompt message: system, example, summary, history, memory or newest."""
+    recalled: list[int] = field(default_factory=list)
+    """Which of `memories` are in the prompt, by index."""
     tokens: dict[str, int] = field(default_factory=dict)
     """context, response, system, examples, history, memory, prompt: tokens by the model's counter."""
     # generate

@@ -89,3 +89,13 @@ def query(
                 raise
             time.sleep(0.01 * 2**attempt)
     return answer["ids"][0], (answer["distances"] or [[]])[0]
+
+
+def rows(collection: chromadb.Collection, where: Where) -> list[tuple[int, int, Vector]]:
+    """Ref, piece and vector of every row that fits."""
+    found = collection.get(where=where, include=["metadatas", "embeddings"])
+    vectors, metadatas = found["embeddings"], found["metadatas"] or []
+    return [
+        (int(str(metadata["ref"])), int(str(metadata["piece"])), np.asarray(vector, np.float32))
+        for metadata, vector in zip(metadatas, [] if vectors is None else vectors, strict=True)
+    ]

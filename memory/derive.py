@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from graph.errors import NotFound
 from memory.glue import certain_text
+from memory.token_codes import Stored, TokenCodes
 from memory.transcript import Job, Message, Transcript, TreeKey
 from memory.vectors import Item, VectorIndex
 from models.embedding import Embedder
 from models.emotion import EmotionDetector, importance
+from models.token_codes import TokenCodec
 
 
 @dataclass(slots=True)
@@ -21,41 +24,64 @@ class Outcome:
     failed: list[tuple[Job, Exception]] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What follows from one job."""
+
+    items: Sequence[Item] = ()
+    codes: Mapping[int, Stored] = field(default_factory=dict)
+
+
 class Derive:
-    """Works through a batch of one tree's jobs; vectors are written together at its end."""
+    """Works through a batch of one tree's jobs; what follows from all of it is written together at its end."""
 
     def __init__(
-        self, transcript: Transcript, vectors: VectorIndex, embedder: Embedder, emotion: EmotionDetector
+        self,
+        transcript: Transcript,
+        vectors: VectorIndex,
+        codes: TokenCodes,
+        embedder: Embedder,
+        codec: TokenCodec,
+        emotion: EmotionDetector,
     ) -> None:
         self._transcript = transcript
         self._vectors = vectors
+        self._codes = codes
         self._embedder = embedder
+        self._codec = codec
         self._emotion = emotion
+        self._begun: list[asyncio.Task[Made]] = []
         self._stopped = False
 
     def stop(self) -> None:
-        """Let the batch in hand end after the job in hand."""
+        """Let the batch in hand end with the jobs that are finished; the others stay in the outbox."""
         self._stopped = True
+        for task in self._begun:
+            task.cancel()
 
     async def __call__(self, key: TreeKey, jobs: Sequence[Job]) -> Outcome:
         outcome = Outcome()
-        embedded: dict[int, list[Item]] = {}
         messages = await self._messages(key, [job.ref for job in jobs if job.kind != "embed_card"])
-        for job in jobs:
-            if self._stopped:
-                break
-            try:
-                if job.kind == "read_emotion":
-                    await self._read_emotion(key, messages.get(job.ref))
-                    outcome.done.append(job)
-                elif job.kind == "embed_card":
-                    embedded[job.id] = await self._card_items(key, job)
-                else:
-                    embedded[job.id] = await self._message_items(messages.get(job.ref))
-            except Exception as error:  # one job's failure holds up no other
-                outcome.failed.append((job, error))
-        await self._index(key, [job for job in jobs if job.id in embedded], embedded, outcome)
+        if self._stopped:
+            return outcome
+        self._begun = [asyncio.create_task(self._made(key, job, messages.get(job.ref))) for job in jobs]
+        found = await asyncio.gather(*self._begun, return_exceptions=True)
+        made: list[tuple[Job, Made]] = []
+        for job, one in zip(jobs, found, strict=True):
+            if isinstance(one, Made):
+                made.append((job, one))
+            elif isinstance(one, Exception):  # one job's failure holds up no other
+                outcome.failed.append((job, one))
+        await self._write(key, made, outcome)
         return outcome
+
+    async def _made(self, key: TreeKey, job: Job, message: Message | None) -> Made:
+        if job.kind == "read_emotion":
+            await self._read_emotion(key, message)
+            return Made()
+        if job.kind == "embed_card":
+            return await self._card(key, job)
+        return await self._message(message)
 
     async def _read_emotion(self, key: TreeKey, message: Message | None) -> None:
         if message is not None:
@@ -63,26 +89,33 @@ class Derive:
             weight = importance(message.text, emotion)
             await self._transcript.set_emotion(key, message.id, emotion.label, emotion.confidence, weight)
 
-    async def _message_items(self, message: Message | None) -> list[Item]:
+    async def _message(self, message: Message | None) -> Made:
         text = "" if message is None else certain_text(message)
-        return [Item("message", message.id, await self._embedder.embed(text))] if message and text else []
+        if message is None or not text:
+            return Made()
+        encoding = await self._embedder.encode(text)
+        stored = Stored.at(self._codec.codes(encoding.tokens), encoding.starts)
+        return Made([Item("message", message.id, encoding.pieces)], {message.id: stored})
 
-    async def _card_items(self, key: TreeKey, job: Job) -> list[Item]:
+    async def _card(self, key: TreeKey, job: Job) -> Made:
         chunks = await self._transcript.card_chunks(key, job.payload["chunks"])
-        return [Item("card", chunk.id, await self._embedder.embed(chunk.text)) for chunk in chunks]
+        pieces = await asyncio.gather(*(self._embedder.embed(chunk.text) for chunk in chunks))
+        return Made([Item("card", chunk.id, found) for chunk, found in zip(chunks, pieces, strict=True)])
 
-    async def _index(
-        self, key: TreeKey, jobs: Sequence[Job], embedded: dict[int, list[Item]], outcome: Outcome
-    ) -> None:
-        items = [item for job in jobs for item in embedded[job.id]]
+    async def _write(self, key: TreeKey, made: Sequence[tuple[Job, Made]], outcome: Outcome) -> None:
+        outcome.done += [job for job, one in made if not one.items]
+        waiting = [job for job, one in made if one.items]
+        items = [item for _, one in made for item in one.items]
+        codes = {ref: stored for _, one in made for ref, stored in one.codes.items()}
         try:
             if items:
                 await self._vectors.upsert(key, items)
+                await self._codes.upsert(key, codes)
                 await self._forget_deleted(key, items)
         except Exception as error:  # the index may be out of reach for a while
-            outcome.failed += [(job, error) for job in jobs]
+            outcome.failed += [(job, error) for job in waiting]
         else:
-            outcome.done += jobs
+            outcome.done += waiting
 
     async def _forget_deleted(self, key: TreeKey, items: Sequence[Item]) -> None:
         """What was deleted from the transcript while it was embedded must not stay in the index."""
@@ -91,6 +124,7 @@ class Derive:
         known = await self._messages(key, messages)
         if gone := [ref for ref in messages if ref not in known]:
             await self._vectors.delete(key, gone)
+            await self._codes.delete(key, gone)
         if len(await self._transcript.card_chunks(key, cards)) < len(cards):
             await self._vectors.delete(key)  # cards go with their tree only
 

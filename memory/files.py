@@ -20,6 +20,9 @@ from memory.transcript import TreeKey
 
 LONGEST_NAME = 40
 BUSY_MS = 10_000
+CHECKPOINT_PAGES = 250
+"""Of the journal, 1 MB, for each open chat has one; the default is four times as many."""
+LONGEST_JOURNAL = 1_000_000
 LOCK_FILE = ".lock"
 _SAFE = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _MADE_SAFE = re.compile(r".*-[0-9a-f]{16}")
@@ -87,6 +90,8 @@ def _prepare(
             f"Update it, or set DB_PATH to another folder. (The file is {path}.)"
         )
     connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute(f"PRAGMA wal_autocheckpoint={CHECKPOINT_PAGES}")
+    connection.execute(f"PRAGMA journal_size_limit={LONGEST_JOURNAL}")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
     with transaction(connection):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
@@ -178,6 +178,18 @@ class Library:
             "SELECT book, scope, target FROM book_scopes WHERE owner = ? ORDER BY book, scope, target", owner
         )
         return [Binding(*row) for row in rows]
+
+    def lore_of(self, owner: str, targets: Iterable[str]) -> list[tuple[int, str]]:
+        """Number and text of the enabled entries of the books of these characters and chats, in order."""
+        wanted = json.dumps(sorted(targets))
+        return self._look(
+            "SELECT lore.id, content FROM lore JOIN books ON books.id = book WHERE owner = ?1 AND enabled "
+            "AND (character IN (SELECT value FROM json_each(?2)) OR EXISTS (SELECT 1 FROM book_scopes AS s "
+            "WHERE s.owner = ?1 AND s.book = books.name AND s.target IN (SELECT value FROM json_each(?2)))) "
+            "ORDER BY lore.id",
+            owner,
+            wanted,
+        )
 
     def _entries(self, book: int) -> list[LoreEntry]:
         rows = self._look(

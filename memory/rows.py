@@ -11,6 +11,7 @@ import numpy.typing as npt
 from memory.path import Path
 from memory.vectors import Hit, Vector
 
+Ids = npt.NDArray[np.int32]
 Refs = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
@@ -109,3 +110,38 @@ def on_path(refs: Refs, path: Path) -> Mask:
     edges[np.minimum(ranges[:, 1], highest) + 1] -= 1
     inside = np.cumsum(edges, dtype=np.int8).view(np.bool_)
     return inside[refs]
+
+
+def stored_ids(path: Path) -> Ids:
+    """The ids of the path in its order; those of messages that are not stored yet (negative) left out."""
+    runs = np.array([run for run in path.ranges if run[0] > 0], np.int32).reshape(-1, 2)
+    lengths = runs[:, 1] - runs[:, 0] + 1
+    offsets = np.cumsum(lengths) - lengths
+    ids: Ids = np.repeat(runs[:, 0] - offsets, lengths) + np.arange(lengths.sum())
+    return ids.astype(np.int32)
+
+
+def best_of_each(vectors: Vector, refs: Refs, query: Vector, ids: Ids) -> Vector:
+    """Shape (ids,): the largest product of the query with a row of each id, NaN for an id without rows.
+
+    Shapes as in `nearest`.
+    """
+    best = np.full(max(int(refs.max(initial=0)), int(ids.max(initial=0))) + 1, -np.inf, np.float32)
+    np.maximum.at(best, refs, vectors @ query)
+    found: Vector = best[ids]
+    found[np.isneginf(found)] = np.nan
+    return found
+
+
+def rows_of(vectors: Vector, refs: Refs, wanted: Sequence[int]) -> dict[int, Vector]:
+    """The rows of each of these items that has any."""
+    asked = np.zeros(int(max(refs.max(initial=0), max(wanted, default=0))) + 1, np.bool_)
+    asked[list(wanted)] = True
+    at = np.flatnonzero(asked[refs])
+    owners, picked = refs[at], vectors[at]
+    starts = np.flatnonzero(np.diff(owners, prepend=-1))  # the rows of an item stand together
+    ends = np.append(starts, len(at))[1:]
+    return {
+        ref: picked[first:last]
+        for ref, first, last in zip(owners[starts].tolist(), starts, ends, strict=True)
+    }

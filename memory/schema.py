@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TREE_VERSION = 2
+TREE_VERSION = 3
 TREE_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # `session` is the number of the session that stored the message; `twin` tells equal siblings apart that
@@ -39,13 +39,27 @@ TREE_SCHEMA = (
         reason TEXT NOT NULL DEFAULT '')""",
     "CREATE INDEX IF NOT EXISTS outbox_order ON outbox(rank, id)",
     "CREATE INDEX IF NOT EXISTS outbox_ref ON outbox(ref)",
+    # Derived from the messages up to the newest, so that opening a large tree is quick (memory.tree_lines).
+    """CREATE TABLE IF NOT EXISTS kept_lines(
+        format TEXT NOT NULL, newest INTEGER NOT NULL, unsettled TEXT NOT NULL, arrays BLOB NOT NULL)""",
 )
 TREE_MIGRATIONS = {
     1: (
         "ALTER TABLE sessions ADD COLUMN is_group INTEGER NOT NULL DEFAULT 0",
         """UPDATE sessions SET is_group = 1 < (SELECT count(DISTINCT speaker) FROM messages
             WHERE role = 'assistant' AND speaker <> '')""",
-    )
+    ),
+    # Vectors are kept smaller, and everything gets token codes.
+    2: (
+        "DROP TABLE IF EXISTS vectors",
+        """INSERT INTO outbox(rank, kind, ref, payload, due_at)
+            SELECT 0, 'embed_message', id, '{}', 0 FROM messages WHERE id NOT IN
+            (SELECT ref FROM outbox WHERE kind = 'embed_message')""",
+        """INSERT INTO outbox(rank, kind, ref, payload, due_at)
+            SELECT 0, 'embed_card', id, (SELECT json_object('chunks', json_group_array(card_chunks.id))
+            FROM card_chunks WHERE card = cards.id), 0 FROM cards WHERE id NOT IN
+            (SELECT ref FROM outbox WHERE kind = 'embed_card')""",
+    ),
 }
 
 CATALOG_VERSION = 1

@@ -15,6 +15,7 @@ from memory.path import Path, Ranges
 
 if TYPE_CHECKING:
     from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
+    from memory.lines import TreeLines
 
 JobKind = Literal["embed_message", "embed_card", "read_emotion", "summarise"]
 
@@ -232,6 +233,13 @@ class Transcript(Protocol):
 
     async def tree(self, key: TreeKey) -> TreeView:
         """The tree's shape, cached while the tree is open; an unknown tree is empty."""
+        ...
+
+    async def tree_lines(self, key: TreeKey) -> TreeLines:
+        """What ranking knows of the tree's messages, kept while the tree is open; unknown trees have none.
+
+        Read in a thread when it is first asked for, a few seconds for a hundred thousand messages.
+        """
         ...
 
     async def messages(self, key: TreeKey, ids: Sequence[int]) -> list[Message]:

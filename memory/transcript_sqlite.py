@@ -14,6 +14,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 from graph.errors import NotFound
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 from memory.catalog import Catalog, remove_database
+from memory.lines import TreeLines
 from memory.open_trees import OpenTrees
 from memory.path import Path, Ranges
 from memory.transcript import (
@@ -94,7 +95,12 @@ class SqliteTranscript:
                     self._catalog.unmark(key)
 
     def _catch_up(self, tree: TreeFile) -> None:
-        """A tree that is newer than the catalog is catalogued anew."""
+        """A tree that is newer than the catalog is catalogued anew; one with jobs is marked.
+
+        Bringing an older file up to date gives it jobs.
+        """
+        if not tree.outbox_is_empty():
+            self._catalog.mark(tree.key)
         if tree.lines and self._catalog.revision(tree.key) != tree.revision:
             self._catalog.record(record_of(tree), whole=True)
 
@@ -143,6 +149,12 @@ class SqliteTranscript:
         if tree is not None and tree.shape is not None:
             return tree.shape
         return await self._with_tree(key, TreeFile.loaded_shape) or NO_TREE
+
+    async def tree_lines(self, key: TreeKey) -> TreeLines:
+        tree = self._trees.held(key)
+        if tree is not None and tree.tree_lines is not None:
+            return tree.tree_lines
+        return await self._with_tree(key, TreeFile.loaded_tree_lines) or TreeLines()
 
     async def messages(self, key: TreeKey, ids: Sequence[int]) -> list[Message]:
         if not ids:
@@ -263,6 +275,7 @@ class SqliteTranscript:
             call(tree)
             if tree.outbox_is_empty():
                 self._catalog.unmark(key)
+                tree.empty_journal()
 
         await self._with_tree(key, finished)
 

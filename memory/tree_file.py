@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
@@ -16,9 +16,22 @@ from graph.errors import NotFound
 from memory import tree_bulk, tree_cards, tree_outbox, tree_summaries
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 from memory.files import open_database, transaction
+from memory.lines import Told, TreeLines, told
 from memory.path import Path, Ranges
 from memory.schema import TREE_MIGRATIONS, TREE_SCHEMA, TREE_VERSION
-from memory.transcript import Card, CardChunk, Job, Message, Session, Summary, TreeKey, TurnWrite
+from memory.transcript import (
+    Card,
+    CardChunk,
+    Job,
+    Message,
+    NewMessage,
+    Session,
+    Settled,
+    Summary,
+    TreeKey,
+    TurnWrite,
+)
+from memory.tree_lines import forget, load_lines
 from memory.tree_removal import remove_session
 from memory.tree_shape import TreeShape, load_shape
 from memory.tree_turn import Line, lay, next_session, settle, write_turn
@@ -53,6 +66,8 @@ class TreeFile:
         self._clock = clock
         self.shape: TreeShape | None = None
         """None: not loaded yet."""
+        self.tree_lines: TreeLines | None = None
+        """None: not asked for yet."""
         self.lines: dict[str, Line] = {}
         self._summaries: list[Summary] | None = None
         self._connection = open_database(path, TREE_SCHEMA, TREE_VERSION, TREE_MIGRATIONS)
@@ -73,6 +88,11 @@ class TreeFile:
         if self.shape is None:
             self.shape = load_shape(self._connection)
         return self.shape
+
+    def loaded_tree_lines(self) -> TreeLines:
+        if self.tree_lines is None:
+            self.tree_lines = load_lines(self._connection)
+        return self.tree_lines
 
     def messages(self, ids: Sequence[int]) -> list[Message]:
         """In the order asked; raises NotFound for an unknown id."""
@@ -106,6 +126,7 @@ class TreeFile:
         for said in write.settled:
             shape.settle(said.id, said.fingerprint)
         shape.add_glue(write.glue)
+        self._tell((_told(a.id, a.message, session.updated_at) for a in turn.added.values()), write.settled)
         changed = [line] if behind is None else [behind, line]
         self.lines |= {c.session.session_id: c for c in changed}
         return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])
@@ -127,11 +148,23 @@ class TreeFile:
         for placed in laid.added:
             shape.add(placed.id, placed.parent, placed.message.role, placed.message.fingerprint)
         shape.add_glue(write.glue)
+        self._tell(_told(p.id, p.message, p.message.created_at) for p in laid.added)
         self.lines |= {line.session.session_id: line for line in lines}
         self._summaries = None
         changed = [line.session for line in lines]
         applied = Applied(self.lines[write.sessions[0].session_id], changed, [p.id for p in laid.added])
         return BulkDone(laid.ids, {p.id for p in laid.added}, changed), applied
+
+    def _tell(self, added: Iterable[Told], settled: Sequence[Settled] = ()) -> None:
+        """Bring what ranking knows up to date, if it has been asked for."""
+        new = list(added)
+        if self.tree_lines is None or not self.tree_lines.takes(new, [said.id for said in settled]):
+            self.tree_lines = None
+            return
+        for one in new:
+            self.tree_lines.add(one)
+        for said in settled:
+            self.tree_lines.settle(said.id, said.text)
 
     def dump(self, after: int, limit: int) -> list[BulkMessage]:
         return tree_bulk.read_messages(self._connection, after, limit)
@@ -169,10 +202,11 @@ class TreeFile:
         self._connection.execute("PRAGMA secure_delete=ON")
         with self._change():
             removed = remove_session(self._connection, line, others)
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            forget(self._connection)
+        self.empty_journal()
         self._connection.execute("PRAGMA secure_delete=OFF")
         del self.lines[session_id]
-        self.shape, self._summaries = None, None
+        self.shape, self.tree_lines, self._summaries = None, None, None
         return removed
 
     def card(self, name: str) -> Card | None:
@@ -194,10 +228,15 @@ class TreeFile:
             self._summaries.append(added)
 
     def set_emotion(self, message_id: int, emotion: str, confidence: float, importance: float) -> None:
-        self._connection.execute(
-            "UPDATE messages SET emotion = ?, confidence = ?, importance = ?, emotion_known = 1 WHERE id = ?",
-            (emotion, confidence, importance, message_id),
-        )
+        with transaction(self._connection):
+            changed = self._connection.execute(
+                "UPDATE messages SET emotion = ?, confidence = ?, importance = ?, emotion_known = 1 "
+                "WHERE id = ?",
+                (emotion, confidence, importance, message_id),
+            ).rowcount
+            forget(self._connection, message_id)
+        if changed and self.tree_lines is not None:
+            self.tree_lines.feel(message_id, emotion, importance)
 
     def enqueue_summary(self, session_id: str, over: Ranges) -> int:
         with transaction(self._connection):
@@ -219,6 +258,10 @@ class TreeFile:
 
     def outbox_is_empty(self) -> bool:
         return tree_outbox.is_empty(self._connection)
+
+    def empty_journal(self) -> None:
+        """Move everything into the file itself; a hundred open chats would hold a journal each."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def stored_at(self, ids: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Id and time of storing of these messages, or of all, in order of id."""
@@ -242,6 +285,10 @@ def _lines(connection: sqlite3.Connection, key: TreeKey) -> Iterator[Line]:
         columns |= {name: bool(columns[name]) for name in ("left_behind", "is_group")}
         columns["path"] = Path(json.loads(columns["path"]))
         yield Line(Session(key=key, **columns), number, turn_id, last["new"], last["replies"])
+
+
+def _told(message_id: int, m: NewMessage | BulkMessage, created_at: float) -> Told:
+    return told(message_id, m.role, m.speaker, m.text, m.unsettled, created_at, m.emotion, m.importance)
 
 
 def _message(row: Sequence[object]) -> Message:

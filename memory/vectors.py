@@ -52,6 +52,18 @@ class VectorIndex(Protocol):
         """
         ...
 
+    async def similarities(self, key: TreeKey, kind: ItemKind, query: Vector, path: Path) -> Vector:
+        """Shape (N,), float32, for the N stored ids of `path` in its order: the cosine of each one's best piece.
+
+        NaN for an item that has no vector (yet). An index that looks at its best only (Chroma) gives NaN for
+        the others as well. `query` as in `search`.
+        """
+        ...
+
+    async def vectors(self, key: TreeKey, kind: ItemKind, refs: Sequence[int]) -> dict[int, Vector]:
+        """The vectors of those of the items that have any, shape (pieces, dimension) each."""
+        ...
+
     async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:
         """Remove messages by id, or with None everything of the tree."""
         ...

@@ -17,8 +17,9 @@ from chromadb.api.types import Where
 from graph.settings import without_userinfo
 from memory.chroma_client import close, embedded, server
 from memory.chroma_client import query as nearest_in
+from memory.chroma_client import rows as rows_in
 from memory.path import Path
-from memory.rows import DECIMALS
+from memory.rows import DECIMALS, stored_ids
 from memory.transcript import TreeKey
 from memory.vectors import Hit, Item, ItemKind, Vector
 
@@ -30,7 +31,11 @@ Condition = dict[str, Any]
 
 PREFIX = "memory-"
 """Collections of other software on the same server do not begin with it."""
-DELETED_AT_ONCE = 500
+ASKED_AT_ONCE = 500
+"""Items named in one condition."""
+POOL = 500
+"""Of so many of the best items `similarities` knows the cosine: among 10,000 messages 99 percent of the true 200
+best are there, for about 35 ms; 200 would give 93 percent, and 1,000 all, for little less or more."""
 
 
 class ChromaVectors:
@@ -65,6 +70,13 @@ class ChromaVectors:
         self, key: TreeKey, kind: ItemKind, query: Vector, allowed: Path | None, k: int
     ) -> list[Hit]:
         return await self._in_thread(self._search, key, kind, query, allowed, k)
+
+    async def similarities(self, key: TreeKey, kind: ItemKind, query: Vector, path: Path) -> Vector:
+        """Those of the POOL best items of the path; NaN for all others."""
+        return await self._in_thread(self._similarities, key, kind, query, path)
+
+    async def vectors(self, key: TreeKey, kind: ItemKind, refs: Sequence[int]) -> dict[int, Vector]:
+        return await self._in_thread(self._vectors, key, kind, refs)
 
     async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:
         await self._in_thread(self._delete, key, refs)
@@ -122,6 +134,21 @@ class ChromaVectors:
                 return found[:k]
             take *= 2
 
+    def _similarities(self, key: TreeKey, kind: ItemKind, query: Vector, path: Path) -> Vector:
+        ids = stored_ids(path)
+        known = {hit.ref: hit.similarity for hit in self._search(key, kind, query, path, POOL)}
+        return np.array([known.get(i, np.nan) for i in ids.tolist()], np.float32)
+
+    def _vectors(self, key: TreeKey, kind: ItemKind, refs: Sequence[int]) -> dict[int, Vector]:
+        found: dict[int, list[tuple[int, Vector]]] = {}
+        for batch in _batches(refs, ASKED_AT_ONCE):
+            where = _all_of({"tree": key.tree_id}, {"kind": kind}, {"ref": {"$in": [int(r) for r in batch]}})
+            for ref, piece, vector in rows_in(self._collection(key.owner), where):
+                found.setdefault(ref, []).append((piece, vector))
+        return {
+            ref: np.stack([row for _, row in sorted(rows, key=lambda r: r[0])]) for ref, rows in found.items()
+        }
+
     def _delete(self, key: TreeKey, refs: Sequence[int] | None) -> None:
         if refs is None:
             self._collection(key.owner).delete(where={"tree": key.tree_id})
@@ -129,7 +156,7 @@ class ChromaVectors:
             self._delete_refs(key, "message", refs)
 
     def _delete_refs(self, key: TreeKey, kind: ItemKind, refs: Sequence[int], *also: Condition) -> None:
-        for batch in _batches(refs, DELETED_AT_ONCE):
+        for batch in _batches(refs, ASKED_AT_ONCE):
             where = _all_of({"tree": key.tree_id}, {"kind": kind}, {"ref": {"$in": list(batch)}}, *also)
             self._collection(key.owner).delete(where=where)
 

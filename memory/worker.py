@@ -11,9 +11,6 @@ from contextlib import contextmanager
 
 from memory.derive import Derive, Outcome
 from memory.transcript import Job, JobKind, Transcript, TreeKey
-from memory.vectors import VectorIndex
-from models.embedding import Embedder
-from models.emotion import EmotionDetector
 
 BATCH = 16
 """Jobs of one tree before the next tree has its turn."""
@@ -33,15 +30,13 @@ class Worker:
     def __init__(
         self,
         transcript: Transcript,
-        vectors: VectorIndex,
-        embedder: Embedder,
-        emotion: EmotionDetector,
+        derive: Derive,
         summarise: Callable[[TreeKey, Job], Awaitable[None]],
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`summarise` stores a summary or drops its job. `clock` gives Unix seconds."""
         self._transcript = transcript
-        self._derive = Derive(transcript, vectors, embedder, emotion)
+        self._derive = derive
         self._summarise = summarise
         self._clock = clock
         self._awake: dict[TreeKey, None] = {}

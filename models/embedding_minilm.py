@@ -22,7 +22,13 @@ from torch import Tensor
 from torch.nn.functional import gelu, layer_norm, linear, scaled_dot_product_attention
 
 from models.encoding import Floats, Pass, unit
-from models.weights import BUILT_IN_SHA256, BUILT_IN_TOKENIZER_SHA256, built_in_folder, verified
+from models.weights import (
+    BUILT_IN_SHA256,
+    BUILT_IN_TOKENIZER_SHA256,
+    built_in_folder,
+    multiplies_bfloat16,
+    verified,
+)
 
 Precision = Literal["auto", "bfloat16", "float32"]
 
@@ -78,9 +84,11 @@ class MiniLMBackend:
         mask = np.array([e.attention_mask for e in encoded], bool)
         states = self._states(torch.from_numpy(ids), None if mask.all() else torch.from_numpy(mask))
         found = []
-        for row, row_ids, length in zip(states, ids, mask.sum(axis=1), strict=True):
+        for row, one, length in zip(states, encoded, mask.sum(axis=1), strict=True):
             inner = slice(1, length - 1)  # [CLS] first, [SEP] last
-            found.append(Pass(unit(row[:length].mean(axis=0)), unit(row[inner]), row_ids[inner].copy()))
+            said, starts = np.array(one.ids[inner], np.int32), [start for start, _ in one.offsets[inner]]
+            vector = unit(row[:length].mean(axis=0))
+            found.append(Pass(vector, unit(row[inner]), said, np.array(starts, np.int32)))
         return found
 
     @torch.inference_mode()
@@ -140,5 +148,5 @@ def _pair(weights: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
 def _in_bfloat16(precision: Precision) -> bool:
     """Whether matrices are multiplied in bfloat16: slower than float32 where the CPU has no AMX for it."""
     if precision == "auto":
-        return bool(torch.cpu.get_capabilities().get("amx_bf16"))
+        return multiplies_bfloat16()
     return precision == "bfloat16"

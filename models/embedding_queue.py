@@ -191,8 +191,11 @@ def joined(cut: Sequence[Piece], passes: Sequence[Pass]) -> Encoding:
         spans=tuple(piece.span for piece in cut),
         tokens=np.vstack([made.tokens[span] for made, span in zip(passes, own, strict=True)]),
         token_ids=np.concatenate([made.token_ids[span] for made, span in zip(passes, own, strict=True)]),
+        starts=np.concatenate(
+            [made.starts[span] + piece.start for piece, made, span in zip(cut, passes, own, strict=True)]
+        ),
     )
-    for array in (encoding.pieces, encoding.tokens, encoding.token_ids):
+    for array in (encoding.pieces, encoding.tokens, encoding.token_ids, encoding.starts):
         array.flags.writeable = False
     return encoding
 

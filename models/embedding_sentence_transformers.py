@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from models.encoding import Pass, unit
@@ -43,15 +44,30 @@ class SentenceTransformersBackend:
     def forward(self, texts: Sequence[str]) -> list[Pass]:
         """One pass over a batch; the text's vector is what the model's own pooling makes of it."""
         found = self._model.encode(list(texts), output_value=None, show_progress_bar=False)
-        return [self._pass(one) for one in cast("list[Mapping[str, Any]]", found)]
+        return [
+            self._pass(text, one)
+            for text, one in zip(texts, cast("list[Mapping[str, Any]]", found), strict=True)
+        ]
 
-    def _pass(self, one: Mapping[str, Any]) -> Pass:  # Any: tensors by name, as the model's modules left them
+    def _pass(self, text: str, one: Mapping[str, Any]) -> Pass:
+        """Any: tensors by name, as the model's modules left them."""
         vector = unit(one["sentence_embedding"].float().numpy())
         if "token_embeddings" not in one or "input_ids" not in one:
-            return Pass(vector, np.zeros((0, self.dimension), np.float32), np.zeros(0, np.int32))
+            none = np.zeros(0, np.int32)
+            return Pass(vector, np.zeros((0, self.dimension), np.float32), none, none)
         ids = one["input_ids"].numpy().astype(np.int32)
         said = one["attention_mask"].numpy().astype(bool) & ~np.isin(ids, self._marks)
-        return Pass(vector, unit(one["token_embeddings"].float().numpy()[said]), ids[said])
+        states = unit(one["token_embeddings"].float().numpy()[said])
+        return Pass(vector, states, ids[said], self._starts(text, ids[said]))
+
+    def _starts(self, text: str, ids: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:
+        """Where each token begins; spread evenly where the tokenizer does not say or cut the text otherwise."""
+        tokenizer = self._model.tokenizer
+        if getattr(tokenizer, "is_fast", False):
+            cut = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+            if list(cut["input_ids"]) == ids.tolist():
+                return np.array([start for start, _ in cut["offset_mapping"]], np.int32)
+        return (np.arange(len(ids)) * len(text) // max(len(ids), 1)).astype(np.int32)
 
 
 def _static(tokenizer: object) -> bool:

@@ -26,11 +26,13 @@ class Encoding:
     No rows when the model has no states of tokens."""
     token_ids: npt.NDArray[np.int32]
     """Shape (tokens,): which entry of the model's vocabulary each row of `tokens` is."""
+    starts: npt.NDArray[np.int32]
+    """Shape (tokens,): the character of the text at which each token begins."""
 
     @property
     def nbytes(self) -> int:
         """Memory that the arrays take."""
-        return self.pieces.nbytes + self.tokens.nbytes + self.token_ids.nbytes
+        return self.pieces.nbytes + self.tokens.nbytes + self.token_ids.nbytes + self.starts.nbytes
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,6 +44,8 @@ class Pass:
     tokens: Floats
     """Shape (tokens, token_dimension), rows of length 1, without the model's own marks."""
     token_ids: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int32]
+    """Shape (tokens,): the character of the piece at which each token begins."""
 
 
 class Backend(Protocol):
@@ -67,3 +71,13 @@ def unit(rows: Floats) -> Floats:
     lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
     scaled: Floats = rows / np.maximum(lengths, np.finfo(np.float32).tiny)
     return scaled
+
+
+def token_texts(text: str, starts: Sequence[int]) -> list[str]:
+    """The tokens of a text in lower case, from where they begin; one inside a word is led by "##"."""
+    ends = [*starts[1:], len(text)]
+    found = [text[a:b].strip().lower() for a, b in zip(starts, ends, strict=True)]
+    return [
+        f"##{token}" if start and token[:1].isalnum() and text[start - 1].isalnum() else token
+        for token, start in zip(found, starts, strict=True)
+    ]

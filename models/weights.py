@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,6 +34,14 @@ def prepare_torch(threads: int) -> None:
 
     torch.set_num_threads(threads)
     disable_progress_bar()  # type: ignore[no-untyped-call]
+
+
+@cache
+def multiplies_bfloat16() -> bool:
+    """Whether the CPU has matrix units for bfloat16 (Intel's AMX); elsewhere it is slower than float32."""
+    import torch
+
+    return bool(torch.cpu.get_capabilities().get("amx_bf16"))
 
 
 def load_embedding_model(name: str) -> tuple[SentenceTransformer, str]:

@@ -23,8 +23,15 @@ SUMMARY_HEADING = "[Earlier in this chat, before the messages below:]"
 SUMMARY_SHARE = 0.5
 """The share of the memory budget that summaries may take."""
 
+COUNTED_AT_ONCE = 32
+"""Memories whose tokens are counted together; the worst are mostly not needed."""
+LEAST_LINE = 8
+"""Tokens without which no line of a memory is worth trying."""
+
 Entry = tuple[ChatMessage, str]
 """A prompt message and its label."""
+MemoryKey = tuple[str, str, int]
+"""A memory's other chat (empty: this one), kind and reference."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +49,13 @@ class Budget:
         dropped = dropped_examples(measured, kept_tokens(state, measured))
         entries = kept_messages(state, measured, dropped)
         refill = await self._refill(key, state)
-        summary = await self._summary(key, state, measured) if context.memory != "off" else []
+        summary, summed = (
+            await self._summary(key, state, measured) if context.memory != "off" else ([], set())
+        )
         entries[_first_history(entries) : _first_history(entries)] = summary + refill
         counts = await self.ruler.messages([m for m, _ in entries])
         room = measured.shares.prompt - measured.tools - sum(counts)
-        block = await self._memory_block(state, room) if context.memory != "off" else ""
+        block, told = await self._memory_block(state, room, summed) if context.memory != "off" else ("", [])
         if block:
             entries.insert(_memory_place(entries, state), ({"role": "user", "content": block}, "memory"))
             counts = await self.ruler.messages([m for m, _ in entries])
@@ -54,6 +63,7 @@ class Budget:
         return {
             "prompt": [m for m, _ in entries],
             "prompt_parts": labels,
+            "recalled": told,
             "tokens": accounting(measured, labels, counts),
         }
 
@@ -63,8 +73,10 @@ class Budget:
         named = any(state.messages[row["index"]].get("name") for row in state.window)
         return [(as_chat(m, named=named), "history") for m in await self.said.messages(state, key, ids)]
 
-    async def _summary(self, key: TreeKey, state: TurnState, measured: Measured) -> list[Entry]:
-        """The newest summaries of what fell out of the prompt, in its place, as far as they fit.
+    async def _summary(
+        self, key: TreeKey, state: TurnState, measured: Measured
+    ) -> tuple[list[Entry], set[int]]:
+        """The newest summaries of what fell out of the prompt, in its place, as far as they fit; and their ids.
 
         They change only when the history's start moves, so the prompt's beginning stays the same between.
         """
@@ -74,23 +86,52 @@ class Budget:
         room = min(room, measured.room - kept_tokens(state, measured))
         room -= (await self.ruler.texts([SUMMARY_HEADING]))[0]
         if not len(before) or room <= 0:
-            return []
+            return [], set()
         found = await self.transcript.summaries(key, before)
         lines = [(path.position(s.over[0][0]) or 0, s.text) for s in reversed(found)]
-        kept = [text for _, text, _ in sorted(await self._fitting(lines, room))]
-        text = "\n".join([SUMMARY_HEADING, *kept])
-        return [({"role": "user", "content": text}, "summary")] if kept else []
+        kept = sorted(await self._fitting(lines, room))
+        shown = {s.id for s in found if any(text == s.text for _, text, _ in kept)}
+        text = "\n".join([SUMMARY_HEADING, *(text for _, text, _ in kept)])
+        return ([({"role": "user", "content": text}, "summary")] if kept else []), shown
 
-    async def _memory_block(self, state: TurnState, room: int) -> str:
-        """What is recalled for this moment, in the order in which it was said."""
+    async def _memory_block(self, state: TurnState, room: int, summed: set[int]) -> tuple[str, list[int]]:
+        """What is recalled for this moment, in the order in which it was said; which memories are in it.
+
+        Summaries that stand in the prompt already (`summed`) are not told again.
+        """
         name = state.card.get("name") or state.character or "the character"
         where = ELSEWHERE if any(is_from_another_chat(m) for m in state.memories) else HERE
         heading = MEMORY_HEADING.format(name=name, where=where)
         room -= (await self.ruler.texts([heading]))[0] + MESSAGE_OVERHEAD
+        new = [m for m in state.memories if m["kind"] != "summary" or m["ref"] not in summed]
+        lines = await self._recalled(state, new, room)
+        if not lines:
+            return "", []
+        block = "\n".join([heading, *(text for _, text in sorted(lines.values()))])
+        told = [n for n, memory in enumerate(state.memories) if _key(memory) in lines]
+        return block, told
+
+    async def _recalled(
+        self, state: TurnState, memories: Sequence[dict[str, Any]], room: int
+    ) -> dict[MemoryKey, tuple[int, str]]:
+        """Place and line of each memory that fits, best first; with it the rest of its exchange, if that fits."""
         path = Path(state.path)
-        lines = [(_memory_at(path, m), memory_line(m, state)) for m in state.memories]
-        kept = [line for _, line, _ in sorted(await self._fitting(lines, room))]
-        return "\n".join([heading, *kept]) if kept else ""
+        wholes = [[m, *({**m, **half} for half in m.get("exchange", ()))] for m in memories]
+        texts = [[memory_line(part, state) for part in whole] for whole in wholes]
+        told: dict[MemoryKey, tuple[int, str]] = {}
+        for at in range(0, len(wholes), COUNTED_AT_ONCE):
+            counted = iter(await self.ruler.texts([t for ts in texts[at : at + COUNTED_AT_ONCE] for t in ts]))
+            for whole, lines in zip(wholes[at:], texts[at : at + COUNTED_AT_ONCE], strict=False):
+                for part, line, count in zip(whole, lines, [next(counted) for _ in lines], strict=True):
+                    if _key(part) in told:
+                        continue
+                    if count + 1 > room:
+                        break
+                    room -= count + 1
+                    told[_key(part)] = (_memory_at(path, part), line)
+            if room < LEAST_LINE:
+                break
+        return told
 
     async def _fitting(self, lines: Sequence[tuple[int, str]], room: int) -> list[tuple[int, str, int]]:
         """Of lines in order of preference, those that fit together."""
@@ -165,8 +206,9 @@ def _memory_place(entries: Sequence[Entry], state: TurnState) -> int:
 
 def memory_line(memory: dict[str, Any], state: TurnState) -> str:
     """One memory as the prompt shows it: who said it, when (UTC date of storing), whether elsewhere."""
-    if memory["kind"] == "card":
-        return f"- About {state.card.get('name') or state.character or 'the character'}: {memory['text']}"
+    if memory["kind"] != "message":
+        about = {"card": f"About {state.card.get('name') or state.character or 'the character'}: "}
+        return f"- {about.get(memory['kind'], '')}{' '.join(memory['text'].split())}"
     speaker = memory["speaker"] or (
         (state.user_name or "User") if memory["role"] == "user" else (state.character or "Character")
     )
@@ -178,6 +220,10 @@ def memory_line(memory: dict[str, Any], state: TurnState) -> str:
 
 def is_from_another_chat(memory: dict[str, Any]) -> bool:
     return bool(memory.get("session_id"))
+
+
+def _key(memory: dict[str, Any]) -> MemoryKey:
+    return memory.get("tree_id", ""), memory["kind"], memory["ref"]
 
 
 def _memory_at(path: Path, memory: dict[str, Any]) -> int:

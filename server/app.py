@@ -20,7 +20,8 @@ def create_app(resources: Resources) -> FastAPI:
     app = FastAPI(title="Emotional RAG", version=VERSION, docs_url=None, redoc_url=None)
     app.state.resources = resources
     app.state.turns = Turns(resources)
-    app.state.vector_count = health.VectorCount(resources.vectors)
+    app.state.vector_count = health.ItemCount(resources.vectors)
+    app.state.code_count = health.ItemCount(resources.codes)
     errors.install(app)
     for part in (chat, transfer, sessions, sillytavern, health):
         app.include_router(part.router)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse
 
 from graph.resources import Resources
+from memory.token_codes import TokenCodes
 from memory.vectors import VectorIndex
 from server.dependencies import OWNER, OurResources, OurTurns
 from server.version import versions
@@ -18,16 +19,16 @@ from server.version import versions
 router = APIRouter()
 
 COUNT_KEPT = 60.0
-"""Seconds for which the number of vectors is not counted again: counting opens every chat's file."""
+"""Seconds for which nothing is counted again: counting opens every chat's file."""
 MOST_JOBS = 100_000
 """Jobs of one chat that are counted."""
 
 
 @dataclass
-class VectorCount:
-    """How many items are indexed, counted now and then."""
+class ItemCount:
+    """How many items are derived from the chats, counted now and then."""
 
-    index: VectorIndex
+    index: VectorIndex | TokenCodes
     counted_at: float = float("-inf")
     items: int = 0
 
@@ -42,7 +43,8 @@ class VectorCount:
 async def health(request: Request, resources: OurResources, turns: OurTurns) -> JSONResponse:
     """What runs here; `degraded` while something runs on a fallback."""
     fallbacks = [f"{kind}: {why}" for kind, why in resources.worker.failing.items()]
-    items = await request.app.state.vector_count.now()
+    counts = request.app.state
+    vectors, codes = await counts.vector_count.now(), await counts.code_count.now()
     stored = (await resources.transcript.sessions(OWNER, limit=1)).total
     sessions = {"stored": stored, "active": turns.active_sessions(), "turns_under_way": len(turns.running)}
     return JSONResponse(
@@ -51,7 +53,8 @@ async def health(request: Request, resources: OurResources, turns: OurTurns) -> 
             "fallbacks": fallbacks,
             **_models(resources),
             "transcript": {"name": "sqlite", "path": str(resources.settings.db_path.resolve())},
-            "vectors": {"name": resources.vectors.name, "items": items},
+            "vectors": {"name": resources.vectors.name, "items": vectors},
+            "token_codes": {"messages": codes},
             "checkpointer": {"name": "sqlite", "turns_kept": resources.settings.checkpoint_turns},
             "worker": {"backlog": await backlog(resources)},
             "sessions": sessions,

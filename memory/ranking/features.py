@@ -109,26 +109,36 @@ class Around:
     """Looks from each line to those a few positions before and after it in its session."""
 
     def __init__(self, lines: Lines, reach: int) -> None:
-        last = max(len(lines.position) - 1, 0)
-        self._found: dict[int, tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]] = {}
+        count = len(lines.position)
+        own = np.arange(count)
+        gapless = count > 0 and lines.position[-1] - lines.position[0] == count - 1
+        self._at: dict[int, npt.NDArray[np.intp]] = {}
+        """By step: the row of the neighbour, the line's own where there is none."""
         for step in (s for s in range(-reach, reach + 1) if s):
             wanted = lines.position + step
-            at = np.minimum(np.searchsorted(lines.position, wanted), last)
+            places = own + step if gapless else np.searchsorted(lines.position, wanted)
+            at = places.clip(0, max(count - 1, 0))
             there = (lines.position[at] == wanted) & (lines.session[at] == lines.session)
-            self._found[step] = at, there
+            self._at[step] = np.where(there, at, own)
+        self._own = own
 
     def at(self, values: Floats, step: int) -> Floats:
-        """The value `step` positions on (negative: before), 0 where there is none."""
-        at, there = self._found[step]
-        return np.where(there, values[..., at], np.float32(0))
+        """Shape (lines,): the value `step` positions on (negative: before), 0 where there is none."""
+        at = self._at[step]
+        return np.where(at != self._own, values[at], np.float32(0))
 
-    def best(self, values: Floats, reach: int) -> Floats:
-        """The largest value within `reach` positions, the line's own included."""
-        best = values
-        for step in (s for s in range(-reach, reach + 1) if s):
-            at, there = self._found[step]
-            best = np.where(there, np.maximum(best, values[..., at]), best)
-        return best
+    def best(self, values: Floats, reaches: Sequence[int]) -> list[Floats]:
+        """For each reach, ascending: the largest values within so many positions, the line's own included.
+
+        `values` and results have the shape (lines, anything).
+        """
+        best, found = values, []
+        for step in range(1, reaches[-1] + 1):
+            for at in (self._at[-step], self._at[step]):
+                best = np.maximum(best, values[at])
+            if step in reaches:
+                found.append(best)
+        return found
 
 
 def features(asked: Asked, lines: Lines, match: Match) -> Floats:
@@ -154,36 +164,39 @@ def _meaning(match: Match, around: Around) -> dict[str, Floats]:
     affirmed = np.where(match.kinds == CONTRASTED, 0, match.weights)
     content = np.where(match.kinds == CONTENT, match.weights, 0)
     contrasted = np.where(match.kinds == CONTRASTED, match.weights, 0)
+    similar = np.ascontiguousarray(match.similar.T)
+    beside, close, scene = around.best(similar, (1, CLOSE, AROUND))
     meaning = match.cosine / np.float32(0.12)
-    by_content = _mean(content, match.similar) / 0.1
+    by_content = _mean(content, similar) / 0.1
     return {
         "meaning_in_context": meaning * match.in_context,
         "meaning_before": around.at(meaning, -1),
         "meaning_after": around.at(meaning, 1),
-        "all_words": _mean(affirmed, match.similar) / 0.08,
+        "all_words": _mean(affirmed, similar) / 0.08,
         "content": by_content,
         "content_before": around.at(by_content, -1),
         "content_after": around.at(by_content, 1),
-        "content_close": _mean(content, around.best(match.similar, CLOSE)) / 0.1,
-        "content_by_neighbours": _mean(content, around.best(match.similar, 1)) / 0.1,
-        "all_words_close": _mean(affirmed, around.best(match.similar, CLOSE)) / 0.08,
-        "content_around": _mean(content, around.best(match.similar, AROUND)) / 0.1,
-        "contrasted": _mean(contrasted, match.similar) / 0.1,
+        "content_close": _mean(content, close) / 0.1,
+        "content_by_neighbours": _mean(content, beside) / 0.1,
+        "all_words_close": _mean(affirmed, close) / 0.08,
+        "content_around": _mean(content, scene) / 0.1,
+        "contrasted": _mean(contrasted, similar) / 0.1,
     }
 
 
 def _terms(match: Match, around: Around) -> dict[str, Floats]:
     most = max(float(match.most.sum()), 1e-6)
     own = match.impacts.sum(axis=0) * np.float32(5 / most)
+    [close] = around.best(np.ascontiguousarray(match.impacts.T), (CLOSE,))
     return {
         "terms_before": around.at(own, -1),
         "terms_after": around.at(own, 1),
-        "terms_close": around.best(match.impacts, CLOSE).sum(axis=0) * np.float32(5 / most),
+        "terms_close": close.sum(axis=1) * np.float32(5 / most),
     }
 
 
 def _told(asked: Asked, lines: Lines, match: Match) -> dict[str, npt.NDArray[np.floating]]:
-    bit = {b: ((lines.holds & b.value) > 0).astype(np.float32) for b in Holds}
+    bit = {b: ((lines.holds & int(b)) > 0).astype(np.float32) for b in Holds}
     by_named = (
         np.isin(lines.speaker, list(asked.named)).astype(np.float32)
         if len(asked.named) == 1
@@ -207,4 +220,4 @@ def _told(asked: Asked, lines: Lines, match: Match) -> dict[str, npt.NDArray[np.
 
 def _mean(weights: npt.NDArray[np.floating], values: Floats) -> Floats:
     share = np.asarray(weights / max(float(weights.sum()), 1e-6), np.float32)
-    return np.asarray(share @ values, np.float32)
+    return np.asarray(values @ share, np.float32)

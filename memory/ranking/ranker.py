@@ -16,37 +16,37 @@ CANDIDATES = 200
 NEIGHBOUR_SHARE = 0.3
 
 WEIGHTS: Mapping[str, float] = {
-    "meaning_in_context": 1.01,
-    "meaning_before": 0.09,
-    "meaning_after": 0.21,
-    "all_words": 0.64,
-    "content_by_neighbours": 0.26,
-    "all_words_close": 0.4,
+    "meaning_in_context": 0.88,
+    "meaning_before": 0.08,
+    "meaning_after": 0.19,
+    "all_words": 0.71,
+    "content_by_neighbours": 0.25,
+    "all_words_close": 0.34,
     "content_close": 0.31,
-    "content_around": 0.36,
-    "content_before": -0.11,
-    "content_after": -0.2,
-    "terms_before": 0.26,
-    "terms_after": -0.34,
-    "terms_close": 0.73,
-    "said_by_named": 2.0,
-    "said_by_named_as_i": 0.72,
-    "names_asker": 2.48,
-    "tells_time": 0.11,
-    "time_when_asked": 1.2,
-    "name_when_where": 0.65,
-    "name_when_who": 1.23,
-    "quote_when_who": 0.57,
-    "tells_name": 0.18,
-    "scene_when_asked": 0.5,
-    "asks": -0.58,
-    "ends_asking": -0.23,
-    "after_question": -0.71,
-    "answers": 0.27,
-    "opens": 0.8,
-    "length": -0.42,
-    "contrasted": -0.58,
-    "mood": 0.14,
+    "content_around": 0.34,
+    "content_before": -0.17,
+    "content_after": -0.15,
+    "terms_before": 0.24,
+    "terms_after": -0.42,
+    "terms_close": 0.85,
+    "said_by_named": 2.02,
+    "said_by_named_as_i": 0.73,
+    "names_asker": 2.5,
+    "tells_time": 0.19,
+    "time_when_asked": 1.19,
+    "name_when_where": 0.6,
+    "name_when_who": 1.28,
+    "quote_when_who": 0.67,
+    "tells_name": 0.12,
+    "scene_when_asked": 0.53,
+    "asks": -0.37,
+    "ends_asking": -0.35,
+    "after_question": -1.05,
+    "answers": 0.35,
+    "opens": 0.22,
+    "length": -0.44,
+    "contrasted": -0.54,
+    "mood": 0.11,
 }
 """What each number of `features` is worth.
 
@@ -55,12 +55,15 @@ of 0.002 on the squares; on the questions of LoCoMo's conversations 26, 30 and 4
 with a tenth of their say each, the first 40 dialogues of MADial-Bench and the first 25 scenarios of a set
 of emotional recall. No text of theirs is in these numbers."""
 
+_WEIGHTS: Floats = np.array([WEIGHTS[name] for name in FEATURES], np.float32)
+
 
 def first_scores(asked: Asked, cosine: Floats, impacts: Floats, lines: Lines) -> Floats:
     """Shape (lines,): what to look at closely, over all messages of the path.
 
     Standard scores of the cosine and of BM25 (`impacts` summed), each with 0.3 of its two neighbours', and
-    1 where the one asked about speaks.
+    1 where the one asked about speaks. A cosine that is not known (NaN) counts as a
+    deviation below the mean.
     """
     around = Around(lines, 1)
     total = np.zeros(len(cosine), np.float32)
@@ -88,16 +91,23 @@ def with_neighbours(rows: npt.NDArray[np.intp], lines: Lines) -> npt.NDArray[np.
 
 def scores(columns: Floats) -> Floats:
     """Shape (lines,), from `features`: higher is likelier, and comparable between queries."""
-    found: Floats = columns @ np.array([WEIGHTS[name] for name in FEATURES], np.float32)
+    found: Floats = columns @ _WEIGHTS
     return found
 
 
 def explained(column: Floats) -> dict[str, float]:
     """What each number of one line (a row of `features`) added to its score, largest first, zeros left out."""
-    parts = {name: float(value) * WEIGHTS[name] for name, value in zip(FEATURES, column, strict=True)}
-    return dict(sorted(((n, p) for n, p in parts.items() if p), key=lambda entry: -abs(entry[1])))
+    parts = column * _WEIGHTS
+    order = np.argsort(-np.abs(parts), kind="stable").tolist()
+    values = parts.tolist()
+    return {FEATURES[n]: values[n] for n in order if values[n]}
 
 
 def _standard(values: Floats) -> Floats:
-    spread = float(values.std()) if len(values) else 0.0
-    return (values - values.mean()) / np.float32(spread) if spread > 1e-6 else np.zeros_like(values)
+    """Mean 0 and deviation 1, NaN at -1; 0 for all where they do not differ."""
+    known = values[~np.isnan(values)]
+    spread = float(known.std()) if len(known) else 0.0
+    if spread <= 1e-6:
+        return np.zeros_like(values)
+    standard: Floats = np.nan_to_num((values - known.mean()) / np.float32(spread), nan=-1.0)
+    return standard

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 
+from memory.ranking.words import STOP_WORDS, stem, terms
+
 MONTHS = "january|february|march|april|may|june|july|august|september|october|november|december"
 DAYS = "monday|tuesday|wednesday|thursday|friday|saturday|sunday"
 
@@ -32,6 +34,20 @@ _CONTRAST = re.compile(
 )
 CONTRAST_FROM = 12
 """Characters that must stand before a contrast for there to be anything that it contrasts with."""
+
+
+SMALL_TALK = frozenset(
+    map(
+        stem,
+        "ok okay yes yeah yep yup nope nah sure fine right alright exactly true thank thanks please hello hi hey "
+        "bye goodbye goodnight morning night evening afternoon day good great nice cool awesome wow oh ah aww um "
+        "uh er hmm hm mhm mm haha hahaha hah ha lol heh sorry welcome see later soon tomorrow agree understand "
+        "sound go well much lot nod smile laugh grin chuckle giggle sigh shrug wink blush wave bow look glance "
+        "stare gaze blink lean sit stand tilt pause wait slowly softly gently quietly silently bit little head "
+        "hand eye face shoulder lip back away".split(),
+    )
+)
+"""Stems of greetings, of assent, and of gestures that accompany it."""
 
 
 class Holds(IntFlag):
@@ -87,6 +103,11 @@ def read_asked(text: str, names: Sequence[str], asker: int | None = None) -> Ask
     return Asked(text, frozenset(named), contrast, _asks(lower), *kinds)
 
 
+def tells_something(text: str) -> bool:
+    """Whether a line holds a word beyond greetings, assent and gestures ("*nods* Okay.")."""
+    return not SMALL_TALK.issuperset(terms(text))
+
+
 def holds(text: str, names: Sequence[str] = ()) -> Holds:
     """The bits of a message; a name is a capitalised word inside a sentence that is no speaker's."""
     own = {part for name in names for part in name.split()}
@@ -110,8 +131,9 @@ def _asks(lower: str) -> bool:
 
 
 def _name(name: str) -> re.Pattern[str] | None:
-    """Matches the whole name or its first word, group 1 a possessive; None for names of one letter."""
+    """Matches the whole name or its first word, group 1 a possessive; None for names of one letter, or "You"."""
     parts = [part for part in (name, name.split()[0] if name.split() else "") if len(part) > 1]
+    parts = [part for part in parts if part.lower() not in STOP_WORDS]
     if not parts:
         return None
     either = "|".join(re.escape(part) for part in dict.fromkeys(parts))

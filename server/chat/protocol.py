@@ -131,6 +131,10 @@ class Envelope:
         """The last chunk of a stream whose request asked for usage: no choices."""
         return self._chunk([], usage=with_total(usage))
 
+    def memories_chunk(self, memories: list[dict[str, Any]]) -> ChatCompletionChunk:
+        """What is told of the memories: no choices either, so that clients pass over it (Any: JSON)."""
+        return self._chunk([], memories=memories)
+
     def _chunk(self, choices: list[dict[str, Any]], **more: Any) -> ChatCompletionChunk:  # Any: JSON
         return ChatCompletionChunk.model_validate(
             {
@@ -143,8 +147,14 @@ class Envelope:
             }
         )
 
-    def completion(self, choices: list[dict[str, Any]], usage: Mapping[str, int]) -> ChatCompletion:
-        """A whole answer; each choice has index, message and finish_reason."""
+    def completion(
+        self,
+        choices: list[dict[str, Any]],
+        usage: Mapping[str, int],
+        memories: list[dict[str, Any]] | None = None,
+    ) -> ChatCompletion:
+        """A whole answer; each choice has index, message and finish_reason. `memories` where they are told."""
+        told = {} if memories is None else {"memories": memories}
         return ChatCompletion.model_validate(
             {
                 "id": self.id,
@@ -153,6 +163,7 @@ class Envelope:
                 "model": self.model,
                 "choices": choices,
                 "usage": with_total(usage),
+                **told,
             }
         )
 

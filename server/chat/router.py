@@ -21,8 +21,8 @@ from memory.align import incoming
 from models.chat import ChatModel
 from server import errors
 from server.chat.body import read_body
+from server.chat.options import explains, turn_context
 from server.chat.protocol import ChatRequest, Envelope, parse
-from server.chat.scope import memory_scope
 from server.chat.serving import Run, Turns
 from server.chat.streaming import Chunks, Failed, remaining, whole
 from server.dependencies import OWNER, OurResources, OurTurns
@@ -78,12 +78,13 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     settings = resources.settings
     asked = parse(await read_body(request, settings.max_body_mb))
     meant = interpret(asked.body, request.headers, chat_id, markers_of(settings))
-    scope = memory_scope(asked.body, request.headers, settings.memory_scope)
+    context = turn_context(asked.body, request.headers, settings, OWNER)
+    explain = explains(asked.body, request.headers)
     turn = _turn(asked, meant)
     of_session = _session_request(turn, meant.user)
     if meant.user and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
         turn.user_name = meant.user
-    run, task = turns.start(turn, of_session, streamed=asked.stream, memory=scope)
+    run, task = turns.start(turn, of_session, context, streamed=asked.stream, explain=explain)
     watcher = asyncio.create_task(_watch(request.receive, run))
     task.add_done_callback(lambda _: watcher.cancel())
     envelope = Envelope(f"chatcmpl-{turn.turn_id}", await resources.chat.choose(asked.model))

@@ -10,7 +10,7 @@ from typing import Any, Literal, cast
 
 from graph.build import build_graph
 from graph.checkpoints import forget_after, latest, prune, thread
-from graph.context import MemoryScope, TurnContext
+from graph.context import TurnContext
 from graph.errors import EmotionalRagError
 from graph.resources import Resources
 from graph.state import STORED_KINDS, Turn, TurnInput
@@ -42,6 +42,9 @@ class Run:
     reasons: dict[int, str] = field(default_factory=dict)
     usage: dict[str, int] = field(default_factory=dict)
     stored: bool = False
+    explain: bool = False
+    memories: list[dict[str, Any]] = field(default_factory=list)
+    """What `rerank` found, then those of it that are in the prompt (Any: as in the state)."""
 
     def stop(self) -> None:
         """End the provider's stream; what was said so far is the answer, and is stored."""
@@ -67,11 +70,18 @@ class Run:
         self.turn.forked_from = assignment.forked_from
         self.change = assignment.alignment.change
 
+    def kept(self) -> Kept:
+        """The end of the answer."""
+        return Kept(self.reasons, self.usage, self.memories if self.explain else None)
+
     async def take(self, mode: str, chunk: Any) -> None:
         """One item of the graph's stream (Any: JSON, of the shape that its mode has)."""
         if mode == "updates":
             self.stored = self.stored or "store" in chunk
             self.usage = (chunk.get("generate") or {}).get("usage") or self.usage
+            self.memories = (chunk.get("rerank") or {}).get("memories") or self.memories
+            if "budget" in chunk:
+                self.memories = [self.memories[n] for n in chunk["budget"]["recalled"]]
         elif chunk["type"] == "delta":
             await self.events.put(chunk)
         elif chunk["type"] == "end":
@@ -99,10 +109,10 @@ class Turns:
         return len(self._last_turn)
 
     def start(
-        self, turn: Turn, request: Request, *, streamed: bool, memory: MemoryScope = "chat"
+        self, turn: Turn, request: Request, context: TurnContext, *, streamed: bool, explain: bool = False
     ) -> tuple[Run, asyncio.Task[None]]:
         """Begin a turn; what happens arrives in `Run.events`, errors included."""
-        run = Run(turn, TurnContext(request.owner, memory), streamed, self._resources.stops)
+        run = Run(turn, context, streamed, self._resources.stops, explain=explain)
         task = asyncio.create_task(self._run(run, request), name=f"turn {turn.turn_id}")
         self._running[task] = run
         task.add_done_callback(self._running.pop)
@@ -151,7 +161,7 @@ class Turns:
         stream = self._fleeting.astream(_input(run.turn), context=run.context, stream_mode=STREAM_MODES)
         async for mode, chunk in stream:
             await run.take(mode, chunk)
-        await run.events.put(Kept(run.reasons, run.usage))
+        await run.events.put(run.kept())
 
     async def _stored_turn(self, run: Run) -> None:
         """Run until `store` committed, acknowledge, then do what is not part of the turn."""
@@ -162,7 +172,7 @@ class Turns:
         except BaseException:
             await forget_after(saver, thread_id, before)
             raise
-        await run.events.put(Kept(run.reasons, run.usage))
+        await run.events.put(run.kept())
         try:
             await self._afterwards(run)
         except Exception:

@@ -24,6 +24,8 @@ class Kept:
     reasons: dict[int, str]
     """Finish reason by choice."""
     usage: dict[str, int]
+    memories: list[dict[str, Any]] | None = None
+    """The memories in the prompt (Any: as in the state), where the request asked for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,8 @@ class Chunks:
             yield sse(self._envelope.chunk(index, self._with_role(index, {}), finish(reason)))
         if self._include_usage:
             yield sse(self._envelope.usage_chunk(kept.usage))
+        if kept.memories is not None:
+            yield sse(self._envelope.memories_chunk(kept.memories))
         yield DONE
 
     def _with_role(self, index: int, delta: dict[str, Any]) -> dict[str, Any]:
@@ -151,7 +155,7 @@ async def whole(channel: Channel, envelope: Envelope) -> BaseModel | Failed:
         }
         for index, reason in sorted(event.reasons.items())
     ]
-    return envelope.completion(body, event.usage)
+    return envelope.completion(body, event.usage, event.memories)
 
 
 async def remaining(first: Event, channel: Channel, chunks: Chunks, turn_id: str) -> AsyncIterator[bytes]:

@@ -20,7 +20,7 @@ console = Console(highlight=False)
 
 
 def reindex() -> int:
-    """Rebuild catalog and vectors; raises DataFolderBusy while a server runs."""
+    """Rebuild catalog, vectors and token codes; raises DataFolderBusy while a server runs."""
     settings = load_settings()
     configure_logging(settings.log_level, interactive=True)
     asyncio.run(_reindex(settings))
@@ -31,6 +31,7 @@ async def _reindex(settings: Settings) -> None:
     async with open_resources(settings) as resources:
         chats = await asyncio.to_thread(resources.catalog.rebuild, settings.db_path)
         await resources.vectors.clear()
+        await resources.codes.clear()
         jobs = await resources.transcript.reindex_jobs()
         for key in await resources.transcript.trees_with_jobs():
             resources.worker.wake(key)

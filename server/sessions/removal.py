@@ -24,7 +24,9 @@ async def remove(resources: Resources, name: str) -> tuple[Session, int]:
         for line in (*left, session):
             removed += await resources.transcript.delete(OWNER, line.session_id)
         tree_is_gone = not await resources.transcript.lines(session.key)
-        await resources.vectors.delete(session.key, None if tree_is_gone else removed)
+        gone = None if tree_is_gone else removed
+        await resources.vectors.delete(session.key, gone)
+        await resources.codes.delete(session.key, gone)
         for line in (*left, session):
             await resources.working.drop(OWNER, line.session_id)
             await forget(resources.checkpointer, f"{OWNER}:{line.session_id}")

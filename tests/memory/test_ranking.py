@@ -20,7 +20,6 @@ from memory.ranking.features import (
     sessions_of,
     token_kinds,
 )
-from memory.ranking.maxsim import open_codec, similarities
 from memory.ranking.mood import MoodHead, congruence
 from memory.ranking.ranker import (
     WEIGHTS,
@@ -127,10 +126,10 @@ def test_messages_off_the_path_change_no_score() -> None:
     index = WordIndex()
     for ref, text in ((1, "a red boat"), (2, "the old lighthouse"), (3, "lighthouse keeper and boat")):
         index.add(ref, text)
-    before, most = index.impacts(terms("lighthouse"), [1, 3])
+    before, most = index.impacts(terms("lighthouse"), np.array([1, 3], np.int32))
     for ref in range(4, 60):
         index.add(ref, "lighthouse lighthouse")
-    after, most_after = index.impacts(terms("lighthouse"), [1, 3])
+    after, most_after = index.impacts(terms("lighthouse"), np.array([1, 3], np.int32))
     assert before.tolist() == after.tolist()
     assert most.tolist() == most_after.tolist()
     assert before[0, 0] == 0 < before[0, 1] <= most[0]
@@ -140,20 +139,9 @@ def test_a_term_that_most_messages_have_scores_nothing() -> None:
     index = WordIndex()
     for ref in range(1, 101):
         index.add(ref, "boat" if ref > 1 else "boat lighthouse")
-    impacts, most = index.impacts(terms("boat lighthouse"), range(1, 101))
+    impacts, most = index.impacts(terms("boat lighthouse"), np.arange(1, 101, dtype=np.int32))
     assert impacts[0].max() == 0 == most[0]
     assert impacts[1].argmax() == 0 and impacts[1].max() > 0
-
-
-def test_codes_keep_the_nearest_token_and_its_cosine() -> None:
-    codec = open_codec()
-    tokens = np.random.default_rng(0).normal(size=(40, 384)).astype(np.float32)
-    codes = codec.encode(tokens)
-    assert codes.shape == (40, 128) and codes.dtype == np.int8
-    query = codec.project(tokens[[7, 30]])
-    found = similarities(query, codes, np.array([0, 10, 35]))
-    assert found.argmax(axis=1).tolist() == [0, 1]
-    assert found.max(axis=1) == pytest.approx([1, 1], abs=0.001)
 
 
 def test_stop_words_and_what_is_not_meant_are_kinds_of_their_own() -> None:
@@ -173,7 +161,9 @@ def test_neighbours_are_next_to_each_other_on_the_path_and_in_one_session() -> N
     values = np.array([1, 2, 3, 4], np.float32)
     assert around.at(values, 1).tolist() == [2, 0, 0, 0]
     assert around.at(values, -1).tolist() == [0, 1, 0, 0]
-    assert around.best(values, 2).tolist() == [2, 2, 4, 4]
+    beside, close = around.best(values[:, None], (1, 2))
+    assert beside[:, 0].tolist() == [2, 2, 3, 4]
+    assert close[:, 0].tolist() == [2, 2, 4, 4]
 
 
 def test_the_answer_beside_the_match_outranks_a_line_far_from_it() -> None:

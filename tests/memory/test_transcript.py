@@ -302,6 +302,35 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(transcript, tur
     await again.close()
 
 
+async def test_a_file_of_the_second_version_asks_for_vectors_and_codes(transcript, turn, root, catalog):
+    await transcript.commit(turn([], ["u:hi"], ["a:r"], card=CARD))
+    jobs = await transcript.jobs(KEY, limit=9, now=float("inf"))
+    await transcript.finish_jobs(KEY, [job.id for job in jobs])
+    await transcript.close()
+    execute(root, "CREATE TABLE vectors(kind TEXT, ref INTEGER, piece INTEGER, weights TEXT, vector BLOB)")
+    execute(root, "DROP TABLE kept_lines")
+    execute(root, "PRAGMA user_version=2")
+    assert catalog.dirty() == []
+    again = await SqliteTranscript.open(root, catalog)
+    assert await again.session("local", "s")
+    assert await again.trees_with_jobs() == [KEY]
+    asked = await again.jobs(KEY, limit=9, now=float("inf"))
+    embedded = [(job.kind, job.ref, job.payload) for job in jobs if job.kind != "read_emotion"]
+    assert sorted((job.kind, job.ref) for job in asked) == sorted((kind, ref) for kind, ref, _ in embedded)
+    assert {str(job.payload) for job in asked} == {str(payload) for *_, payload in embedded}
+    assert rows(root, "SELECT name FROM sqlite_master WHERE name = 'vectors'") == []
+    await again.close()
+
+
+async def test_a_chat_without_work_left_has_an_empty_journal(transcript, turn, root):
+    await transcript.commit(turn([], ["u:hi"], ["a:r"]))
+    journal = tree_path(root, KEY).with_suffix(".sqlite-wal")
+    assert journal.stat().st_size > 0
+    await transcript.finish_jobs(KEY, [job.id for job in await transcript.jobs(KEY, limit=9, now=1e12)])
+    assert journal.stat().st_size == 0
+    assert [m.text for m in await transcript.messages(KEY, [1, 2])] == ["hi", "r"]
+
+
 async def test_reindexing_asks_for_everything_that_does_not_wait_already(transcript, turn):
     await transcript.commit(turn([], ["u:hi"], ["a:r"], card=CARD))
     assert await transcript.reindex_jobs() == 0

@@ -20,13 +20,15 @@ from graph.errors import SettingsError
 from graph.settings import Settings, load_settings
 from memory.files import tree_path
 from memory.path import Path, encode
-from memory.rows import Rows, nearest, on_path
+from memory.rows import Rows, nearest, on_path, stored_ids
 from memory.transcript import TreeKey
 from memory.vectors import Hit, Item, Vector, VectorIndex
 from memory.vectors_open import open_vectors
 
 DIMENSION = 16
 WEIGHTS = "a" * 64
+KEPT_TO = 5e-4
+"""How right cosines are: exact vectors are kept in half precision."""
 KEY = TreeKey("local", "tree-1")
 OTHER_TREE = TreeKey("local", "tree-2")
 OTHER_OWNER = TreeKey("Müller & Söhne", "tree-1")
@@ -130,7 +132,7 @@ async def test_the_nearest_come_first_with_their_cosine(index: VectorIndex) -> N
     hits = await index.search(KEY, "message", QUERY, None, 3)
     assert refs(hits) == [2, 4, 1]
     assert [hit.similarity for hit in hits] == pytest.approx(
-        [np.cos(np.radians(a)) for a in (10, 45, 90)], abs=1e-5
+        [np.cos(np.radians(a)) for a in (10, 45, 90)], abs=KEPT_TO
     )
 
 
@@ -150,7 +152,7 @@ async def test_an_item_in_pieces_counts_once_by_its_best(index: VectorIndex) -> 
     await index.upsert(KEY, [message(1, 80, 5, 6, 7, 90), message(2, 20), message(3, 30, 35)])
     hits = await index.search(KEY, "message", QUERY, None, 3)
     assert refs(hits) == [1, 2, 3]
-    assert hits[0].similarity == pytest.approx(np.cos(np.radians(5)), abs=1e-5)
+    assert hits[0].similarity == pytest.approx(np.cos(np.radians(5)), abs=KEPT_TO)
 
 
 async def test_equal_vectors_are_ordered_by_their_ref(index: VectorIndex) -> None:
@@ -209,6 +211,46 @@ async def test_clearing_leaves_nothing_and_can_be_filled_again(index: VectorInde
     assert await index.search(KEY, "message", QUERY, None, 5) == []
     await index.upsert(KEY, [message(2, 2)])
     assert refs(await index.search(KEY, "message", QUERY, None, 5)) == [2]
+
+
+async def test_every_message_of_a_path_has_the_cosine_of_its_best_piece(index: VectorIndex) -> None:
+    await index.upsert(KEY, [message(1, 90, 10), message(2, 60), message(4, 180), Item("card", 3, unit(0))])
+    path = Path([[4, 4], [-1, -1], [1, 3], [900, 900]])
+    found = await index.similarities(KEY, "message", QUERY, path)
+    assert found.dtype == np.float32
+    expected = [-1, np.cos(np.radians(10)), 0.5, np.nan, np.nan]
+    assert found == pytest.approx(np.array(expected), abs=KEPT_TO, nan_ok=True)
+    assert len(await index.similarities(KEY, "message", QUERY, Path([]))) == 0
+    nowhere = await index.similarities(TreeKey("local", "never-seen"), "message", QUERY, Path([[1, 2]]))
+    assert np.isnan(nowhere).tolist() == [True, True]
+
+
+async def test_the_nearest_of_many_have_their_cosine(index: VectorIndex) -> None:
+    await index.upsert(KEY, [message(ref, ref / 100) for ref in range(1, 1201)])
+    found = await index.similarities(KEY, "message", QUERY, Path([[1, 1200]]))
+    assert found[:300] == pytest.approx(np.cos(np.radians(np.arange(1, 301) / 100)), abs=KEPT_TO)
+    assert np.isfinite(found[np.flatnonzero(np.isfinite(found)).max() :: -1]).all(), "the rest is farther"
+
+
+async def test_stored_vectors_come_back_in_pieces(index: VectorIndex) -> None:
+    await index.upsert(KEY, [message(1, 10, 20, 30), message(2, 40), Item("card", 7, unit(50))])
+    found = await index.vectors(KEY, "message", [2, 1, 7])
+    assert found.keys() == {1, 2}
+    assert found[1] == pytest.approx(unit(10, 20, 30), abs=KEPT_TO)
+    assert found[2] == pytest.approx(unit(40), abs=KEPT_TO)
+    assert (await index.vectors(KEY, "card", [7])).keys() == {7}
+    assert await index.vectors(KEY, "message", []) == {}
+
+
+async def test_vectors_are_the_same_before_and_after_a_restart(open_index: Open) -> None:
+    rows = np.random.default_rng(3).normal(size=(5, DIMENSION)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=1, keepdims=True)
+    first = await open_index()
+    await first.similarities(KEY, "message", QUERY, Path([[1, 1]]))
+    await first.upsert(KEY, [Item("message", 1, rows)])
+    before = await first.vectors(KEY, "message", [1])
+    after = await (await open_index(restart=True)).vectors(KEY, "message", [1])
+    assert np.array_equal(before[1], after[1])
 
 
 async def test_vectors_survive_a_restart(open_index: Open) -> None:
@@ -275,9 +317,10 @@ async def test_deleted_exact_vectors_leave_no_trace_in_the_file(tmp_path: FilePa
     index = await open_vectors(load_settings(vector_store="exact"), tmp_path, WEIGHTS, DIMENSION)
     secret = np.random.default_rng(1).normal(size=(1, DIMENSION)).astype(np.float32)
     await index.upsert(KEY, [Item("message", 1, secret), message(2, 2)])
-    assert secret.tobytes() in file.read_bytes()
+    kept = secret.astype("<f2").tobytes()
+    assert kept in file.read_bytes()
     await index.delete(KEY, [1])
-    assert secret.tobytes() not in file.read_bytes()
+    assert kept not in file.read_bytes()
 
 
 async def test_a_chroma_server_that_does_not_answer_stops_the_start(tmp_path: FilePath) -> None:
@@ -332,6 +375,13 @@ def test_the_mask_agrees_with_the_path(known: list[int], ids: list[int], random:
     path = Path(encode([*ids, -1, -2]))
     mask = on_path(np.array(known, dtype=np.int64), path)
     assert mask.tolist() == [ref in path for ref in known]
+
+
+@given(st.lists(st.integers(1, 320), unique=True, max_size=80), st.integers(0, 3))
+def test_stored_ids_are_the_path_without_what_is_not_stored(ids: list[int], fresh: int) -> None:
+    path = Path(encode([*ids, *range(-1, -fresh - 1, -1)]))
+    assert stored_ids(path).tolist() == [i for i in path if i > 0]
+    assert stored_ids(path).dtype == np.int32
 
 
 @given(st.lists(st.tuples(st.integers(1, 8), st.integers(0, 3)), max_size=60))

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path as FilePath
@@ -15,7 +15,10 @@ import memory.worker
 from graph.settings import load_settings
 from memory.align import fingerprint
 from memory.catalog import Catalog
+from memory.derive import Derive
 from memory.path import Path
+from memory.token_codes import Stored
+from memory.token_codes_sqlite import SqliteTokenCodes
 from memory.transcript import Card, Job, Message, NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors import Hit, Item, ItemKind, Vector
@@ -24,6 +27,8 @@ from memory.worker import Worker
 from models.embedding import Embedder, open_embedder
 from models.emotion import Emotion
 from models.emotion_keywords import KeywordEmotions
+from models.encoding import Encoding
+from models.token_codes import TokenCodec
 
 KEY = TreeKey("local", "tree")
 OTHER = TreeKey("local", "other-tree")
@@ -55,7 +60,9 @@ class World:
 
     transcript: SqliteTranscript
     vectors: Watched
+    codes: SqliteTokenCodes
     embedder: Embedder
+    codec: TokenCodec
     now: float = 4_000_000_000.0
     started: list[Worker] = field(default_factory=list)
     summarised: list[Job] = field(default_factory=list)
@@ -69,12 +76,15 @@ class World:
         parts: dict[str, object] = {
             "transcript": self.transcript,
             "vectors": self.vectors,
+            "codes": self.codes,
             "embedder": self.embedder,
+            "codec": self.codec,
             "emotion": KeywordEmotions(),
-            "summarise": self.summarise,
-            "clock": lambda: self.now,
         }
-        worker = Worker(**{**parts, **other})  # type: ignore[arg-type]
+        timing = {"summarise": self.summarise, "clock": lambda: self.now}
+        timing = {name: other.pop(name, usual) for name, usual in timing.items()}
+        derive = Derive(**{**parts, **other})  # type: ignore[arg-type]
+        worker = Worker(self.transcript, derive, **timing)  # type: ignore[arg-type]
         self.started.append(worker)
         return worker
 
@@ -117,7 +127,8 @@ async def world(tmp_path: FilePath, embedder: Embedder) -> AsyncIterator[World]:
     catalog = Catalog.open(tmp_path)
     transcript = await SqliteTranscript.open(tmp_path, catalog)
     vectors = Watched(tmp_path, embedder.weights_hash, embedder.dimension)
-    world = World(transcript, vectors, embedder)
+    codec = TokenCodec.open(embedder.weights_hash, embedder.token_dimension)
+    world = World(transcript, vectors, SqliteTokenCodes(tmp_path, codec.key), embedder, codec)
     yield world
     for worker in world.started:
         await worker.close()
@@ -142,6 +153,68 @@ async def test_a_card_is_found_by_its_parts(world: World) -> None:
     found = await world.search("What is she afraid of?", "card")
     chunks = await world.transcript.card_chunks(KEY, found)
     assert len(chunks) > 5 and "spiders" in chunks[0].text
+
+
+async def test_token_codes_are_stored_beside_the_vectors(world: World) -> None:
+    said = await world.say("My cat is called Miso.", "She sleeps.", card="A card has vectors only.")
+    await world.work()
+    found = await world.codes.fetch(KEY, said)
+    assert list(found) == said and await world.codes.count() == 2
+    encoding = await world.embedder.encode("My cat is called Miso.")
+    assert np.array_equal(found[said[0]].codes, world.codec.codes(encoding.tokens))
+    assert found[said[0]].starts.tolist() == encoding.starts.tolist()
+
+
+@dataclass
+class Together:
+    """The embedder, which answers only when five texts wait for it at once."""
+
+    inner: Embedder
+    waiting: int = 0
+    met: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def encode(self, text: str, *, urgent: bool = False) -> Encoding:
+        self.waiting += 1
+        if self.waiting == 5:
+            self.met.set()
+        async with asyncio.timeout(60):
+            await self.met.wait()
+        return await self.inner.encode(text, urgent=urgent)
+
+
+async def test_the_texts_of_a_batch_wait_for_the_model_together(world: World) -> None:
+    await world.say(*(f"message number {n}" for n in range(5)))
+    worker = await world.work(embedder=Together(world.embedder))
+    assert not worker.failing and await world.vectors.count() == 5
+
+
+async def test_codes_that_cannot_be_written_are_tried_again(world: World) -> None:
+    class Unwritable(SqliteTokenCodes):
+        async def upsert(self, key: TreeKey, items: Mapping[int, Stored]) -> None:
+            raise OSError("disk full")
+
+    [said] = await world.say("The well is dry.")
+    worker = await world.work(codes=Unwritable(FilePath("nowhere"), ""))
+    assert [job.kind for job in await world.jobs()] == ["embed_message"]
+    assert "disk full" in worker.failing["embed_message"]
+    await worker.close()
+    world.now += 30
+    await world.work()
+    assert (await world.codes.fetch(KEY, [said])).keys() == {said}
+
+
+async def test_codes_of_what_is_deleted_while_it_is_embedded_do_not_stay(world: World) -> None:
+    [kept] = await world.say("stays")
+    [gone] = await world.say("goes", session="other")
+    gated = Gated(world.embedder)
+    worker = world.worker(embedder=gated)
+    worker.start()
+    await gated.reached.wait()
+    assert await world.transcript.delete("local", "other") == [gone]
+    gated.gate.set()
+    await worker.idle()
+    assert (await world.codes.fetch(KEY, [kept, gone])).keys() == {kept}
+    assert (await world.vectors.vectors(KEY, "message", [kept, gone])).keys() == {kept}
 
 
 async def test_work_left_by_an_earlier_process_is_done_at_the_start(world: World) -> None:
@@ -170,6 +243,20 @@ async def test_closing_loses_nothing(world: World) -> None:
     assert left.isdisjoint(await world.search("message")) and 0 < len(left) < 40
     await world.work()
     assert await world.vectors.count() == 40 and await world.jobs() == []
+
+
+async def test_closing_waits_for_no_text_that_is_not_embedded_yet(world: World) -> None:
+    await world.say("one", "two")
+    never = Gated(world.embedder)
+    worker = world.worker(embedder=never)
+    worker.start()
+    await never.reached.wait()
+    async with asyncio.timeout(60):
+        await worker.close()
+    assert {job.ref for job in await world.jobs() if job.kind == "embed_message"} == {1, 2}
+    assert not worker.failing
+    await world.work()
+    assert await world.vectors.count() == 2
 
 
 async def test_a_failing_job_is_tried_again_after_30_seconds_doubling_up_to_an_hour(world: World) -> None:
@@ -272,9 +359,12 @@ class Gated:
     gate: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def embed(self, text: str, *, urgent: bool = False) -> npt.NDArray[np.float32]:
+        return (await self.encode(text, urgent=urgent)).pieces
+
+    async def encode(self, text: str, *, urgent: bool = False) -> Encoding:
         self.reached.set()
         await self.gate.wait()
-        return await self.inner.embed(text, urgent=urgent)
+        return await self.inner.encode(text, urgent=urgent)
 
 
 class Stubborn(ExactVectors):

@@ -13,7 +13,7 @@ from graph.settings import load_settings
 from models.embedding import Embedder, open_embedder
 from models.embedding_minilm import MiniLMBackend
 from models.embedding_sentence_transformers import SentenceTransformersBackend
-from models.encoding import Backend
+from models.encoding import Backend, token_texts
 from models.weights import BUILT_IN, BUILT_IN_SHA256, built_in_folder
 
 TEXTS = """
@@ -133,6 +133,31 @@ async def test_a_long_text_costs_one_pass_a_piece_and_tells_each_token_once(
     assert len(encoding.pieces) == embedder.forward_passes - before > 3
     whole = [piece.token_ids for piece in reference.forward(LONG.split())]
     assert encoding.token_ids.tolist() == np.concatenate(whole).tolist()
+
+
+def test_every_backend_says_where_tokens_begin(backend: Backend, reference: Backend) -> None:
+    for text, ours, theirs in zip(TEXTS, backend.forward(TEXTS), reference.forward(TEXTS), strict=True):
+        assert ours.starts.tolist() == theirs.starts.tolist()
+        assert len(ours.starts) == len(ours.tokens) and (np.diff(ours.starts) >= 0).all()
+        assert all(0 <= start < len(text) for start in ours.starts)
+
+
+async def test_the_tokens_of_a_text_can_be_read_in_it(embedder: Embedder) -> None:
+    text = "  Elena keeps bees outside of Lisbon.\n\nDidn't she unlock it?"
+    tokens = token_texts(text, (await embedder.encode(text)).starts.tolist())
+    assert tokens[:8] == ["elena", "keeps", "bees", "outside", "of", "lisbon", ".", "didn"]
+    assert tokens[8:] == ["'", "t", "she", "unlock", "it", "?"]
+    cut = (await embedder.encode("unlockable marzipan")).starts.tolist()
+    assert token_texts("unlockable marzipan", cut) == ["unlock", "##able", "mar", "##zi", "##pan"]
+
+
+async def test_tokens_of_a_long_text_begin_where_they_stand_in_the_whole_of_it(embedder: Embedder) -> None:
+    encoding = await embedder.encode(LONG)
+    assert len(encoding.pieces) > 1 and len(encoding.starts) == len(encoding.tokens)
+    assert (np.diff(encoding.starts) > 0).all()
+    tokens = token_texts(LONG, encoding.starts.tolist())
+    whole = "".join(token.removeprefix("##") if token.startswith("##") else f" {token}" for token in tokens)
+    assert whole.split() == LONG.lower().replace(".", " .").split()
 
 
 async def test_the_sentences_around_the_best_piece_hold_the_fact(embedder: Embedder) -> None:

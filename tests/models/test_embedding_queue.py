@@ -1,6 +1,7 @@
 """The embedder's queue, over a backend that shows what it is given and waits at a gate."""
 
 import asyncio
+import re
 import threading
 from collections.abc import AsyncIterator, Sequence
 
@@ -33,12 +34,13 @@ class WordBackend:
         assert self.gate.wait(60)
         if any("poison" in text for text in texts):
             raise ValueError("a text that the model cannot read")
-        return [self._pass(text.split()) for text in texts]
+        return [self._pass(text) for text in texts]
 
-    def _pass(self, words: list[str]) -> Pass:
-        ids = np.array([int(word.strip("w")) if word.strip("w").isdigit() else 0 for word in words], np.int32)
+    def _pass(self, text: str) -> Pass:
+        found = [(word.group().strip("w"), word.start()) for word in re.finditer(r"\S+", text)]
+        ids = np.array([int(word) if word.isdigit() else 0 for word, _ in found], np.int32)
         tokens = unit(np.random.default_rng(1).standard_normal((10_000, 8)).astype(np.float32)[ids])
-        return Pass(unit(tokens.sum(axis=0)), tokens, ids)
+        return Pass(unit(tokens.sum(axis=0)), tokens, ids, np.array([at for _, at in found], np.int32))
 
 
 @pytest.fixture
@@ -142,6 +144,7 @@ async def test_a_token_that_two_pieces_share_is_told_once_and_in_order(
     encoding = await embedder.encode(text)
     assert encoding.token_ids.tolist() == list(range(1000))
     assert len(encoding.tokens) == 1000
+    assert [text[at:].split()[0] for at in encoding.starts] == text.split()
     assert len(encoding.pieces) == len(encoding.spans) == embedder.forward_passes
     for (start, end), (next_start, next_end) in zip(encoding.spans, encoding.spans[1:], strict=False):
         shared = text[next_start:end].split()

@@ -19,6 +19,7 @@ async def test_health_names_every_part(live: Live) -> None:
     }
     assert health["transcript"] == {"name": "sqlite", "path": str(live.resources.settings.db_path.resolve())}
     assert health["vectors"] == {"name": "exact", "items": 2}
+    assert health["token_codes"] == {"messages": 2}
     assert health["embedder"]["name"] and health["embedder"]["dimension"] == 384
     assert health["emotion"]["name"] == "keywords" and health["reranker"] is None
     assert health["worker"] == {"backlog": 0}

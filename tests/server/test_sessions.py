@@ -75,12 +75,13 @@ async def test_delete_removes_a_chat_from_every_tier(live: Live) -> None:
     await turn(live, "c1", "The key is under the blue stone.")
     await turn(live, "c2", "Something else.")
     await idle(live)
-    vectors = await live.resources.vectors.count()
+    vectors, codes = await live.resources.vectors.count(), await live.resources.codes.count()
     answer = await live.http.delete("/v1/sessions/c1")
     assert answer.json() == {"id": "c1", "object": "session.deleted", "deleted": True, "messages": 2}
     assert (await live.http.get("/v1/sessions/c1")).status_code == 404
     assert (await live.http.delete("/v1/sessions/c1")).status_code == 404
     assert await live.resources.vectors.count() == vectors - 2
+    assert await live.resources.codes.count() == codes - 2
     config = {"configurable": {"thread_id": "local:c1"}}
     assert await live.resources.checkpointer.aget_tuple(config) is None  # type: ignore[arg-type]
     left = files(live.resources.settings.db_path)

@@ -23,11 +23,14 @@ from memory.catalog import Catalog
 from memory.derive import Derive
 from memory.path import Path
 from memory.sessions import Request, Sessions
+from memory.token_codes_sqlite import SqliteTokenCodes
 from memory.transcript import Message, Session, TreeKey
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors_exact import ExactVectors
 from memory.working import RamWorkingMemory
 from models.emotion import Emotion
+from models.encoding import Encoding, unit
+from models.token_codes import TokenCodec
 from nodes.reconcile import Reconcile
 from nodes.store import Store
 from server.sillytavern.markers import Markers
@@ -42,6 +45,7 @@ class HashEmbedder:
 
     name = "hash"
     dimension = DIMENSION
+    token_dimension = DIMENSION
     weights_hash = "hash"
 
     def __init__(self) -> None:
@@ -50,10 +54,19 @@ class HashEmbedder:
 
     async def embed(self, text: str, *, urgent: bool = False) -> npt.NDArray[np.float32]:
         """One row; names say nothing, so that "Mira: hello" is "hello"."""
+        return (await self.encode(text, urgent=urgent)).pieces
+
+    async def encode(self, text: str, *, urgent: bool = False) -> Encoding:
+        """One piece; a token for every word."""
         if not urgent:
             self.forward_passes += 1
             self.texts[text] += 1
-        return embedding(text)[None, :]
+        words = list(re.finditer(r"\w+", text))
+        tokens = np.array([_direction(word.group()) for word in words], np.float32).reshape(-1, DIMENSION)
+        starts = np.array([word.start() for word in words], np.int32)
+        return Encoding(
+            embedding(text)[None, :], ((0, len(text)),), unit(tokens), np.zeros(len(words), np.int32), starts
+        )
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -118,7 +131,9 @@ class Memory:
         self.sessions = Sessions(transcript, catalog, aligner)
         self.embedder = HashEmbedder()
         self.vectors = ExactVectors(root, self.embedder.weights_hash, DIMENSION)
-        self._derive = Derive(transcript, self.vectors, self.embedder, Calm())
+        codec = TokenCodec.open(self.embedder.weights_hash, DIMENSION)
+        self.codes = SqliteTokenCodes(root, codec.key)
+        self._derive = Derive(transcript, self.vectors, self.codes, self.embedder, codec, Calm())
         self._reconcile = Reconcile(transcript, aligner)
         self._store = Store(transcript, RamWorkingMemory(20))
         self._turns = 0

@@ -1,0 +1,231 @@
+"""What ranking knows of a tree's messages, in RAM: who spoke, when, what a message holds, and its words."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from memory.glue import paragraphs
+from memory.path import Path
+from memory.ranking.reading import holds
+from memory.ranking.words import Floats, Postings, WordIndex
+from memory.rows import Ids, stored_ids
+
+Array = npt.NDArray[Any]
+"""Any: of whatever kind a column is."""
+POSTINGS = ("offsets", "refs", "counts", "lengths")
+
+NOBODY = -1
+"""The speaker of a message that is not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A message as it is added; `text` is what it certainly says."""
+
+    id: int
+    role: str
+    speaker: str
+    text: str
+    created_at: float
+    emotion: str
+    importance: float
+    unsettled: bool = False
+
+
+def told(
+    message_id: int,
+    role: str,
+    speaker: str,
+    text: str,
+    unsettled: bool,
+    created_at: float,
+    emotion: str,
+    importance: float,
+) -> Told:
+    """A message as it is stored, as it is added."""
+    said = paragraphs(text)[0] if unsettled else text
+    return Told(message_id, role, speaker, said, created_at, emotion, importance, bool(unsettled))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Columns:
+    """What is known of messages besides their words, one entry each."""
+
+    speaker: npt.NDArray[np.int32]
+    """Index into `TreeLines.names`; -1 where there is no such message (any more)."""
+    holds: npt.NDArray[np.uint8]
+    """`ranking.reading.Holds` of each."""
+    length: npt.NDArray[np.int32]
+    """Words of each."""
+    created_at: npt.NDArray[np.float64]
+    """Unix seconds."""
+    user: npt.NDArray[np.bool_]
+    """Whether its role is `user`."""
+    emotion: npt.NDArray[np.int16]
+    """Index into `TreeLines.emotions`."""
+    importance: npt.NDArray[np.float32]
+
+    @staticmethod
+    def blank(n: int) -> Columns:
+        """Of no messages."""
+        return Columns(
+            speaker=np.full(n, NOBODY, np.int32),
+            holds=np.zeros(n, np.uint8),
+            length=np.zeros(n, np.int32),
+            created_at=np.zeros(n, np.float64),
+            user=np.zeros(n, np.bool_),
+            emotion=np.zeros(n, np.int16),
+            importance=np.zeros(n, np.float32),
+        )
+
+    def at(self, which: slice | Ids) -> Columns:
+        """Those entries, copied."""
+        return Columns(**{name: column[which].copy() for name, column in self.named.items()})
+
+    def and_more(self, n: int) -> Columns:
+        """These and n blank entries."""
+        more = Columns.blank(n).named
+        return Columns(**{name: np.concatenate([column, more[name]]) for name, column in self.named.items()})
+
+    @property
+    def named(self) -> dict[str, Array]:
+        """The columns by name."""
+        return {column.name: getattr(self, column.name) for column in fields(Columns)}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PathLines(Columns):
+    """The stored messages of a path, N of them, in its order."""
+
+    ids: Ids
+
+
+class TreeLines:
+    """Grows with every commit; any thread may look. About 30 bytes a message and 6 a word."""
+
+    def __init__(self, told: Sequence[Told] = ()) -> None:
+        """From all messages there are; the names of those who spoke are no news in a message."""
+        self._lock = threading.Lock()
+        self._speakers: dict[str, int] = {}
+        self.names: list[str] = []
+        """Of the speakers; empty for a role whose messages carry no name."""
+        self.emotions: list[str] = ["neutral"]
+        self._open: dict[int, str] = {}
+        """The indexed text of unsettled messages, which were not there when the index was built."""
+        self._columns = Columns.blank(max((one.id for one in told), default=0) + 1)
+        self._words = WordIndex(Postings.of((one.id, one.text) for one in told if not one.unsettled))
+        for one in told:
+            self._speaker(one.role, one.speaker)
+        for one in told:
+            self._note(one)
+
+    @classmethod
+    def again(cls, kept: Mapping[str, Array]) -> TreeLines:
+        """What `kept` gave; the messages that were unsettled then are missing and to be added."""
+        lines = cls()
+        named = json.loads(kept["named"].tobytes())
+        lines.names, lines.emotions = named["names"], named["emotions"]
+        lines._speakers = {name: number for number, name in enumerate(named["speakers"])}
+        lines._columns = Columns(**{column.name: kept[column.name] for column in fields(Columns)})
+        terms = {term: number for number, term in enumerate(named["terms"])}
+        lines._words = WordIndex(Postings(terms, *(kept[name] for name in POSTINGS)))
+        return lines
+
+    def kept(self) -> dict[str, Array]:
+        """Everything that it was made with, for `again`; what was added since is left out."""
+        built = self._words.built
+        named = {
+            "names": self.names,
+            "emotions": self.emotions,
+            "speakers": list(self._speakers),
+            "terms": list(built.terms),
+        }
+        postings = {name: getattr(built, name) for name in POSTINGS}
+        return {
+            "named": np.frombuffer(json.dumps(named).encode(), np.uint8),
+            **self._columns.named,
+            **postings,
+        }
+
+    @property
+    def unsettled(self) -> list[int]:
+        """The messages of which only a part certainly was said."""
+        return list(self._open)
+
+    def of(self, path: Path) -> PathLines:
+        """The stored messages of a path."""
+        ids = stored_ids(path)
+        with self._lock:
+            known = len(self._columns.speaker)
+            in_one_run = len(path.ranges) == 1 and len(ids) > 0 and ids[-1] < known
+            which = slice(ids[0], ids[-1] + 1) if in_one_run else np.where(ids < known, ids, 0)
+            columns = self._columns.at(which)
+        return PathLines(ids=ids, **columns.named)
+
+    def impacts(self, terms: Sequence[str], path: Path) -> tuple[Floats, Floats]:
+        """Shapes (terms, N) and (terms,), see `WordIndex.impacts`."""
+        ids = stored_ids(path)
+        with self._lock:
+            return self._words.impacts(terms, ids)
+
+    def takes(self, added: Iterable[Told], settled: Iterable[int] = ()) -> bool:
+        """Whether these can be added and settled; otherwise everything has to be read anew.
+
+        With a new speaker its name is no news in any message, and only what is unsettled is settled.
+        """
+        spoken = all((one.speaker or one.role) in self._speakers for one in added)
+        return spoken and all(i in self._open for i in settled)
+
+    def add(self, told: Told) -> None:
+        """Add a message, once."""
+        with self._lock:
+            if told.id >= len(self._columns.speaker):
+                self._columns = self._columns.and_more(max(len(self._columns.speaker), told.id))
+            if not told.unsettled:
+                self._words.add(told.id, told.text)
+            self._note(told)
+
+    def settle(self, message_id: int, text: str) -> None:
+        """An unsettled message's text is known now."""
+        with self._lock:
+            self._words.remove(message_id, self._open.pop(message_id))
+            self._words.add(message_id, text)
+            self._read(message_id, text)
+
+    def feel(self, message_id: int, emotion: str, importance: float) -> None:
+        """A message's emotion is known now."""
+        with self._lock:
+            self._columns.emotion[message_id] = self._emotion(emotion)
+            self._columns.importance[message_id] = importance
+
+    def _note(self, told: Told) -> None:
+        if told.unsettled:
+            self._open[told.id] = told.text
+            self._words.add(told.id, told.text)
+        columns, i = self._columns, told.id
+        columns.speaker[i] = self._speaker(told.role, told.speaker)
+        columns.created_at[i] = told.created_at
+        columns.user[i] = told.role == "user"
+        columns.emotion[i], columns.importance[i] = self._emotion(told.emotion), told.importance
+        self._read(i, told.text)
+
+    def _read(self, message_id: int, text: str) -> None:
+        self._columns.holds[message_id] = int(holds(text, self.names))
+        self._columns.length[message_id] = len(text.split())
+
+    def _speaker(self, role: str, name: str) -> int:
+        if (name or role) not in self._speakers:
+            self.names.append(name)
+        return self._speakers.setdefault(name or role, len(self._speakers))
+
+    def _emotion(self, label: str) -> int:
+        if label not in self.emotions:
+            self.emotions.append(label)
+        return self.emotions.index(label)

@@ -1,0 +1,229 @@
+"""Looks for what bears on a turn, in its own chat and in others: the query, and the quick look at each path."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from graph.context import Filter, TurnContext
+from graph.state import TurnState
+from memory.glue import certain_text
+from memory.incoming import text_of
+from memory.lines import TreeLines
+from memory.path import Path
+from memory.ranking.reading import read_asked, tells_something
+from memory.rows import on_path
+from memory.token_codes import TokenCodes
+from memory.transcript import Session, Transcript, TreeKey
+from memory.vectors import VectorIndex
+from models.embedding import Embedder
+from models.encoding import Encoding
+from models.token_codes import TokenCodec, rows
+from nodes.history import Said
+from nodes.other_chats import Here, OtherChats, is_group
+from nodes.query import CONTEXT_LINES, Query, SaidLine, Wording, query_of, said_line
+from nodes.sight import Ground, Sight, ground_of, look
+from nodes.texts import TreeTexts
+from nodes.unsaid import Shelves
+
+KEPT_TURNS = 16
+ELSEWHERE = 20
+"""Candidates of each other chat."""
+UNSAID = 40
+"""Candidates among what nobody says."""
+UNSEEN_CHARACTERS = 800
+"""Of lines that were never embedded, so many are read in one pass with the newest message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """What is asked in words, while the newest message is embedded."""
+
+    key: TreeKey
+    tree: TreeLines
+    wording: Wording
+    encoding: asyncio.Future[Encoding]
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """A turn's query, and what was seen: its own chat first."""
+
+    query: Query
+    sights: Sequence[Sight]
+
+
+@dataclass(frozen=True)
+class Looking:
+    """The first stage; what `retrieve` saw is kept for `rerank`, which looks again where it is gone."""
+
+    transcript: Transcript
+    vectors: VectorIndex
+    codes: TokenCodes
+    codec: TokenCodec
+    embedder: Embedder
+    said: Said
+    others: OtherChats
+    shelves: Shelves
+    _kept: OrderedDict[str, Looked] = field(default_factory=OrderedDict)
+
+    async def begin(self, state: TurnState, context: TurnContext) -> Begun:
+        """Read what is asked and let it be embedded."""
+        key = TreeKey(context.owner, state.tree_id)
+        tree = await self.transcript.tree_lines(key)
+        names, asker = list(tree.names), asker_of(state)
+        asked = read_asked(query_text(state), names, names.index(asker) if asker in names else None)
+        before = [] if asked.question and tells_something(asked.text) else before_newest(state)
+        wording = Wording(asked, names, asker, unseen_lines(state, before))
+        encoding = asyncio.ensure_future(self.embedder.encode(wording.text, urgent=True))
+        stored = await self._stored(state, key, [i for i in before if i > 0])
+        return Begun(key, tree, replace(wording, stored=stored), encoding)
+
+    async def _stored(self, state: TurnState, key: TreeKey, ids: Sequence[int]) -> list[SaidLine]:
+        """Those of the messages that have vectors already, as lines of the context."""
+        if not ids:
+            return []
+        messages = await self.said.messages(state, key, ids)
+        vectors = await self.vectors.vectors(key, "message", ids)
+        codes = await self.codes.fetch(key, ids)
+        return [
+            said_line(certain_text(m), vectors[m.id], rows(codes[m.id].codes), codes[m.id].starts)
+            for m in messages
+            if m.id in vectors and m.id in codes
+        ]
+
+    async def look(self, state: TurnState, context: TurnContext, begun: Begun, start: int) -> Looked:
+        """The quick look at everything that may be recalled: what stands before position `start` of the path."""
+        path = Path(state.path).prefix(start)
+        key, terms = begun.key, begun.wording.terms
+        ground = await ground_of(self.texts(key), begun.tree, path, terms)
+        shelf = await self.shelves.shelf(state, key, path, context.only)
+        unsaid = await ground_of(shelf, shelf.lines, shelf.path, terms)
+        encoding = await begun.encoding
+        query = query_of(begun.wording, encoding, self.codec.project(encoding.tokens))
+        cosine = await self.vectors.similarities(key, "message", query.vector, path)
+        allowed = passing(context.only, ground) & ~np.isin(ground.at.ids, state.moved)
+        sights = [await look(query, ground, cosine, allowed, context.candidates)]
+        if shelf.texts:
+            every = np.ones(len(shelf.texts), np.bool_)
+            sights.append(await look(query, unsaid, shelf.cosine(query.vector), every, UNSAID))
+        if context.memory == "character":
+            sights += await self._elsewhere(state, context, key, query)
+        looked = Looked(query, sights)
+        self._kept[state.turn_id] = looked
+        while len(self._kept) > KEPT_TURNS:
+            self._kept.popitem(last=False)
+        return looked
+
+    def texts(self, key: TreeKey) -> TreeTexts:
+        return TreeTexts(key, self.transcript, self.vectors, self.codes)
+
+    async def seen(self, state: TurnState, context: TurnContext) -> Looked:
+        """What `look` saw in this turn."""
+        if (looked := self._kept.pop(state.turn_id, None)) is not None:
+            return looked
+        return await self.look(state, context, await self.begin(state, context), state.history_from)
+
+    async def _elsewhere(
+        self, state: TurnState, context: TurnContext, key: TreeKey, query: Query
+    ) -> list[Sight]:
+        """What the character's other chats hold."""
+        character: str = state.card.get("name") or state.character
+        if not character or is_group(state):
+            return []
+        shown = frozenset(row["fingerprint"] for row in state.window)
+        here = Here(key, state.session_id, Path(state.path), shown)
+        found = await self.others.sessions(here, character)
+        return await asyncio.gather(*(self._in(session, here, context, query) for session in found))
+
+    async def _in(self, session: Session, here: Here, context: TurnContext, query: Query) -> Sight:
+        key, path = session.key, session.path
+        tree = await self.transcript.tree_lines(key)
+        ground = await ground_of(self.texts(key), tree, path, query.terms, session)
+        cosine = await self.vectors.similarities(key, "message", query.vector, path)
+        allowed = passing(context.only, ground)
+        if key == here.key:
+            allowed &= ~on_path(ground.at.ids.astype(np.int64), here.path)
+        sight = await look(query, ground, cosine, allowed, ELSEWHERE)
+        unheard = await self.others.unheard(here, key, ground.at.ids[sight.rows])
+        return replace(sight, rows=sight.rows[unheard])
+
+
+def query_text(state: TurnState) -> str:
+    """What is answered: the newest user message, or the window's last row where there is none."""
+    if state.newest.strip() or not state.window:
+        return state.newest
+    return text_of(state.messages[state.window[-1]["index"]].get("content"))
+
+
+def asker_of(state: TurnState) -> str:
+    """Who says the newest message."""
+    row = state.window[newest_row_at(state)] if state.window else {}
+    return str(row.get("speaker") or (state.user_name if row.get("role") == "user" else ""))
+
+
+def newest_row_at(state: TurnState) -> int:
+    """The window's row of the last user message; the last row where there is none."""
+    users = [n for n, row in enumerate(state.window) if row["role"] == "user"]
+    return users[-1] if users else len(state.window) - 1
+
+
+def before_newest(state: TurnState) -> list[int]:
+    """The ids just before the newest message, in the request, or on the path where the request shows it alone.
+
+    Negative ones are not stored yet.
+    """
+    if not state.window:
+        return []
+    at = newest_row_at(state)
+    if at:
+        shown = state.window[max(at - CONTEXT_LINES, 0) : at]
+        return [row["id"] or -n for n, row in enumerate(shown, 1 + max(at - CONTEXT_LINES, 0))]
+    path = Path(state.path)
+    position = path.position(state.window[0]["id"] or -1) or 0
+    return path.slice(position - CONTEXT_LINES, position)
+
+
+def unseen_lines(state: TurnState, before: Sequence[int]) -> list[str]:
+    """The texts of lines before the newest that were never embedded, as far as one pass reads them with it."""
+    found: list[str] = []
+    room = UNSEEN_CHARACTERS - len(query_text(state))
+    for i in reversed(before):
+        if i < 0:
+            row = state.window[-i - 1]
+            text = row["text"] if "text" in row else text_of(state.messages[row["index"]].get("content"))
+            text = " ".join(text.split())
+            room -= len(text)
+            if room < 0:
+                break
+            found.insert(0, text)
+    return found
+
+
+def passing(only: Filter | None, ground: Ground) -> npt.NDArray[np.bool_]:
+    """Which of the messages a filter lets pass."""
+    at = ground.at
+    passes = np.ones(len(at.ids), np.bool_)
+    if only is None:
+        return passes
+    if only.role:
+        passes &= at.user == (only.role == "user")
+    if only.speaker:
+        passes &= at.speaker == index_in(ground.names, only.speaker)
+    if only.emotion:
+        passes &= at.emotion == index_in(ground.emotions, only.emotion)
+    if only.since is not None:
+        passes &= at.created_at >= only.since
+    if only.until is not None:
+        passes &= at.created_at < only.until
+    return passes & ("message" in only.kinds)
+
+
+def index_in(names: Sequence[str], name: str) -> int:
+    """Where a name stands, letter case aside; -2 (nobody's) where it does not."""
+    return next((n for n, known in enumerate(names) if known.casefold() == name.casefold()), -2)
