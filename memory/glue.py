@@ -41,12 +41,16 @@ def runs(length: int) -> Iterator[tuple[int, int]]:
 
 
 def certain_text(message: Message) -> str:
-    """What a message certainly says: all of it; while it is unsettled its first paragraph, where the speaker's
-    name leads it, else nothing, for glue stands before a text as well as after it."""
-    if not message.unsettled:
-        return message.text
-    return paragraphs(message.text)[0] if _is_named(message) else ""
+    """What a message certainly says, without its speaker's name before it: see `said_in`."""
+    return said_in(message.text, message.speaker, is_certain=not message.unsettled)
 
 
-def _is_named(message: Message) -> bool:
-    return bool(message.speaker) and message.text.lstrip().startswith(f"{message.speaker}:")
+def said_in(text: str, speaker: str, *, is_certain: bool) -> str:
+    """A text without its speaker's name before it; of one that glue may stand before and after only the first
+    paragraph, and that where the name leads it."""
+    said = text.lstrip()
+    is_led = bool(speaker) and said.startswith(f"{speaker}:")
+    led = said.removeprefix(f"{speaker}:").lstrip() if is_led else text
+    if is_certain:
+        return led
+    return paragraphs(led)[0] if is_led else ""

@@ -215,7 +215,9 @@ class Sessions:
     def _candidate(self, session: Session, tree: TreeView, request: Request) -> Candidate:
         alignment = self._align(request.window, session.path, tree, pinned=False, continues=request.continues)
         anothers = request.chat_id and session.chat_id and request.chat_id != session.chat_id
-        return Candidate(session, tree, alignment, bool(anothers) or alignment.change == "fork")
+        goes_on = not session.was_live and alignment.apart_from_holes in ("append", "retry")
+        forks = bool(anothers) and not goes_on
+        return Candidate(session, tree, alignment, forks or alignment.change == "fork")
 
 
 def new_id() -> str:

@@ -82,6 +82,8 @@ class Session:
     path: Path
     history_from: int | None
     """Id of the message at which the prompt's history begins, held until it overflows."""
+    was_live: bool = True
+    """A turn was stored in it; where not, `chat_id` is the name of the file that it was imported from."""
 
 
 @dataclass(frozen=True, slots=True)

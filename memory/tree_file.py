@@ -284,7 +284,9 @@ def _lines(connection: sqlite3.Connection, key: TreeKey) -> Iterator[Line]:
         number, turn_id = columns.pop("number"), columns.pop("last_turn_id")
         columns |= {name: bool(columns[name]) for name in ("left_behind", "is_group")}
         columns["path"] = Path(json.loads(columns["path"]))
-        yield Line(Session(key=key, **columns), number, turn_id, last["new"], last["replies"])
+        yield Line(
+            Session(key=key, was_live=bool(turn_id), **columns), number, turn_id, last["new"], last["replies"]
+        )
 
 
 def _told(message_id: int, m: NewMessage | BulkMessage, created_at: float) -> Told:

@@ -111,11 +111,12 @@ def next_session(write: TurnWrite, turn: LaidTurn, old: Session | None, now: flo
         )
     return replace(
         old,
-        chat_id=old.chat_id or write.chat_id,
+        chat_id=old.chat_id if old.was_live and old.chat_id else write.chat_id or old.chat_id,
         character=write.character or old.character,
         user_name=write.user_name or old.user_name,
         version=old.version + 1,
         left_behind=False,
+        was_live=True,
         is_group=old.is_group or write.is_group,
         updated_at=now,
         path=path,

@@ -14,7 +14,7 @@ from graph.errors import PromptTooLong
 from graph.state import ChatMessage, TurnState
 from memory.path import Path
 from memory.transcript import Transcript, TreeKey
-from nodes.history import Measured, Ruler, Said, as_chat, first_shown, kept_tokens
+from nodes.history import Measured, Ruler, Said, as_chat, first_shown, kept_tokens, shows_names
 from nodes.layout import MESSAGE_OVERHEAD
 
 MEMORY_HEADING = "[What {name} remembers from earlier {where}; use it where it fits, do not quote it.]"
@@ -71,7 +71,9 @@ class Budget:
         """Messages of the path that the front-end's window has lost and the prompt still begins with."""
         ids = Path(state.path).slice(state.history_from, first_shown(state))
         named = any(state.messages[row["index"]].get("name") for row in state.window)
-        return [(as_chat(m, named=named), "history") for m in await self.said.messages(state, key, ids)]
+        led = shows_names(state)
+        said = await self.said.messages(state, key, ids)
+        return [(as_chat(m, named=named, led=led), "history") for m in said]
 
     async def _summary(
         self, key: TreeKey, state: TurnState, measured: Measured

@@ -9,6 +9,7 @@ from typing import Any
 
 from graph.settings import PERCENT_FIELDS, Settings
 from graph.state import ChatMessage, Turn, TurnState
+from memory.incoming import text_of
 from memory.path import Path
 from memory.transcript import Message, Transcript, TreeKey
 from memory.working import WorkingMemory
@@ -151,7 +152,8 @@ async def history_from(state: TurnState, measured: Measured, ruler: Ruler, said:
     held = state.held if state.held is not None and state.held >= 2 * shown - len(path) else None
     base = min(shown, held if held is not None else shown)
     earlier = await said.messages(state, key, path.slice(base, window_at))
-    counts = await ruler.messages([as_chat(m) for m in earlier])
+    led = shows_names(state)
+    counts = await ruler.messages([as_chat(m, led=led) for m in earlier])
     counts += _window_counts(state, measured, path, window_at)
     if base == 0 and sum(counts) <= measured.room:
         return 0
@@ -180,7 +182,17 @@ def _window_counts(state: TurnState, measured: Measured, path: Path, window_at: 
     return counts
 
 
-def as_chat(message: Message, *, named: bool = False) -> ChatMessage:
-    """A stored message as it stood in the request it came with."""
-    chat: ChatMessage = {"role": message.role, "content": message.text}
+def shows_names(state: TurnState) -> bool:
+    """Whether names are written before what characters say, as front-ends do in groups."""
+    rows = (row for row in state.window if row["role"] == "assistant" and row["speaker"])
+    texts = ((row["speaker"], text_of(state.messages[row["index"]].get("content"))) for row in rows)
+    return any(text.lstrip().startswith(f"{name}:") for name, text in texts)
+
+
+def as_chat(message: Message, *, named: bool = False, led: bool = False) -> ChatMessage:
+    """A stored message as a request shows it; `led`: the names of characters are written before their texts."""
+    text, name = message.text, message.speaker
+    if led and name and message.role == "assistant" and not text.lstrip().startswith(f"{name}:"):
+        text = f"{name}: {text}"
+    chat: ChatMessage = {"role": message.role, "content": text}
     return chat | {"name": message.speaker} if named and message.speaker else chat

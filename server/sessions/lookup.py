@@ -6,6 +6,7 @@ from typing import Protocol
 
 from graph.errors import NotFound
 from memory.catalog import Catalog
+from memory.files import safe_name
 from memory.transcript import Message, Session, Transcript
 from server.owner import OWNER
 
@@ -23,11 +24,13 @@ class Chats(Protocol):
 
 
 async def find(chats: Chats, name: str) -> Session | None:
-    """The session of this chat id, else of this session id; nothing has an empty one."""
+    """The session of this chat id, else of this session id, else the one that was imported under this name
+    and has another id since; nothing has an empty one."""
     if not name:
         return None
     session_id = await chats.catalog.of_chat(OWNER, name)
-    return await chats.transcript.session(OWNER, session_id or name)
+    found = await chats.transcript.session(OWNER, session_id or name)
+    return found or await chats.transcript.session(OWNER, safe_name(name))
 
 
 async def named(chats: Chats, name: str) -> Session:

@@ -13,13 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
-from memory.incoming import Incoming, incoming
-from server.cards import fill
 from server.transfer.dates import parse_date
-from server.transfer.lines import clean
+from server.transfer.lines import clean, stripped
 from server.transfer.report import Problem
+from server.transfer.sent import Line, Raw, Sender, is_apart
 
-NARRATOR = "narrator"
 UNNAMED = ("", "unused", "You")
 """Header names that say nothing."""
 LONGEST_ID = 200
@@ -48,17 +46,6 @@ class About:
         return "".join(c for c in clean(stem) if c.isprintable()).strip()[:LONGEST_ID]
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A message of the file, sent (`shown`) or kept beside the chat."""
-
-    said: Incoming
-    shown: bool
-    created_at: float
-    swipes: list[tuple[Incoming, float]] = field(default_factory=list)
-    """The replies that were not chosen, with their dates."""
-
-
 @dataclass(slots=True)
 class ChatFile:
     """A chat as its file has it."""
@@ -82,17 +69,6 @@ class ChatFile:
         self.shown = [line for line in self.lines if line.shown]
 
 
-@dataclass(slots=True)
-class _Raw:
-    number: int
-    name: str
-    text: str
-    is_user: bool
-    kind: str
-    """`extra.type`: narrator, comment, ..."""
-    entry: dict[str, Any]  # Any: JSON as it came
-
-
 def is_message(entry: dict[str, Any]) -> bool:
     """Whether a line is a message (Any: JSON)."""
     return "mes" in entry
@@ -106,7 +82,7 @@ def is_header(entry: dict[str, Any]) -> bool:
 def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -> ChatFile:
     """Read a chat; a line that is broken is left out and named among the problems."""
     header: dict[str, Any] = {}
-    raws: list[_Raw] = []
+    raws: list[Raw] = []
     problems: list[Problem] = []
     for number, entry in lines:
         if isinstance(entry, dict) and is_header(entry):
@@ -120,7 +96,7 @@ def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -
     tells, metadata = "chat_metadata" in header, _object(header.get("chat_metadata"))
     user, character = _names(header, raws)
     members = _group_members(raws, about)
-    sender = _Sender(user, character, members)
+    sender = Sender(user, character, members)
     since = parse_date(header.get("create_date")) or about.modified_at
     of_group = about.group or bool(members)
     return ChatFile(
@@ -128,9 +104,9 @@ def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -
         user_name=user,
         character=character,
         lines=sender.lines(raws, since),
-        world=_text(metadata.get("world_info")) if tells else None,
-        main_chat=_text(metadata.get("main_chat")),
-        live_id=_text(_object(metadata.get("variables")).get(LIVE_ID)),
+        world=stripped(metadata.get("world_info")) if tells else None,
+        main_chat=stripped(metadata.get("main_chat")),
+        live_id=stripped(_object(metadata.get("variables")).get(LIVE_ID)),
         problems=problems,
         is_group=of_group,
     )
@@ -140,106 +116,28 @@ def _object(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _raw(number: int, entry: dict[str, Any]) -> _Raw | str:
+def _raw(number: int, entry: dict[str, Any]) -> Raw | str:
     text, name = entry.get("mes"), entry.get("name")
     if not isinstance(text, str):
         return "the line is no message: it has no text `mes`"
     extra = entry.get("extra")
-    kind = _text(extra.get("type")) if isinstance(extra, dict) else ""
-    return _Raw(number, _text(name), clean(text), entry.get("is_user") is True, kind, entry)
+    kind = stripped(extra.get("type")) if isinstance(extra, dict) else ""
+    return Raw(number, stripped(name), clean(text), entry.get("is_user") is True, kind, entry)
 
 
-def _text(value: object) -> str:
-    return clean(value).strip() if isinstance(value, str) else ""
-
-
-def _names(header: dict[str, Any], raws: Sequence[_Raw]) -> tuple[str, str]:
+def _names(header: dict[str, Any], raws: Sequence[Raw]) -> tuple[str, str]:
     """The user's name now and who spoke last of the others; newer headers name neither."""
     users = [raw.name for raw in raws if raw.is_user and raw.name]
-    others = [raw.name for raw in raws if not raw.is_user and raw.name and not _is_apart(raw)]
-    named = _text(header.get("user_name")), _text(header.get("character_name"))
+    others = [raw.name for raw in raws if not raw.is_user and raw.name and not is_apart(raw)]
+    named = stripped(header.get("user_name")), stripped(header.get("character_name"))
     user = users[-1] if users else "" if named[0] in UNNAMED else named[0]
     return user or "User", others[-1] if others else "" if named[1] in UNNAMED else named[1]
 
 
-def _is_apart(raw: _Raw) -> bool:
-    return raw.entry.get("is_system") is True or raw.kind == NARRATOR
-
-
-def _group_members(raws: Sequence[_Raw], about: About) -> list[str]:
+def _group_members(raws: Sequence[Raw], about: About) -> list[str]:
     """Who speaks in a group chat; empty for a chat with one character."""
-    spoken = [raw for raw in raws if not raw.is_user and raw.name and not _is_apart(raw)]
+    spoken = [raw for raw in raws if not raw.is_user and raw.name and not is_apart(raw)]
     names = list(dict.fromkeys(raw.name for raw in spoken))
     avatars = {raw.name for raw in spoken if raw.entry.get("original_avatar")}
     of_group = about.members if about.group or set(names) <= set(about.members) else ()
     return list(dict.fromkeys([*of_group, *names])) if about.group or of_group or len(avatars) > 1 else []
-
-
-@dataclass(slots=True)
-class _Sender:
-    """Sends messages as SillyTavern does with its default settings, so that live ones are the same."""
-
-    user: str
-    character: str
-    members: list[str]
-
-    def lines(self, raws: Sequence[_Raw], since: float) -> list[Line]:
-        found = []
-        at = next((d for raw in raws if (d := parse_date(raw.entry.get("send_date")))), since)
-        for raw in raws:
-            at = parse_date(raw.entry.get("send_date")) or at
-            shown = not _is_apart(raw)
-            notice = not shown and raw.kind not in ("", NARRATOR)
-            said = None if notice or _is_tool_call(raw) else self.sent(raw, raw.text)
-            if said is not None:
-                found.append(Line(said, shown, at, self._swipes(raw, said, at)))
-        return found
-
-    def sent(self, raw: _Raw, text: str) -> Incoming | None:
-        """A text of a message as a request shows it; None when there is none."""
-        character = self.character if raw.is_user else raw.name or self.character
-        text = fill(text, character, self.user) + _titles(raw)
-        role = "user" if raw.is_user else "assistant"
-        prefixed = self._prefixed(raw)
-        content = f"{raw.name}: {text}" if prefixed else text
-        known = [*self.members, self.character, self.user]
-        for row in incoming([{"role": role, "content": content}], known):
-            kept = text if prefixed and row.speaker == raw.name else content
-            return Incoming(role, raw.name or row.speaker, kept, row.fingerprint, raw.number)
-        return None
-
-    def _prefixed(self, raw: _Raw) -> bool:
-        """Whether SillyTavern writes the speaker's name before a message."""
-        if not raw.name or raw.name == self.user or raw.kind == NARRATOR:
-            return False
-        return bool(self.members or raw.entry.get("force_avatar"))
-
-    def _swipes(self, raw: _Raw, chosen: Incoming, at: float) -> list[tuple[Incoming, float]]:
-        swipes, infos = raw.entry.get("swipes"), raw.entry.get("swipe_info")
-        if not isinstance(swipes, list):
-            return []
-        found: dict[int, tuple[Incoming, float]] = {}
-        for number, text in enumerate(swipes):
-            said = self.sent(raw, clean(text)) if isinstance(text, str) else None
-            if said is None or number == raw.entry.get("swipe_id") or said.fingerprint == chosen.fingerprint:
-                continue
-            info = infos[number] if isinstance(infos, list) and number < len(infos) else None
-            when = parse_date(info.get("send_date")) if isinstance(info, dict) else None
-            found.setdefault(said.fingerprint, (said, when or at))
-        return list(found.values())
-
-
-def _is_tool_call(raw: _Raw) -> bool:
-    extra = raw.entry.get("extra")
-    return isinstance(extra, dict) and isinstance(extra.get("tool_invocations"), list)
-
-
-def _titles(raw: _Raw) -> str:
-    """Captions that SillyTavern sends with pictures."""
-    extra = raw.entry.get("extra")
-    if not isinstance(extra, dict):
-        return ""
-    media = extra.get("media")
-    titled = [extra, *(m for m in media if isinstance(m, dict))] if isinstance(media, list) else [extra]
-    titles = [_text(t.get("title")) for t in titled if t.get("append_title")]
-    return "".join(f"\n\n{title}" for title in titles if title)

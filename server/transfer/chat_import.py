@@ -16,10 +16,11 @@ from memory.path import Ranges
 from memory.sessions import Assignment
 from memory.transcript import Session, TreeView
 from server.dependencies import OWNER
-from server.transfer.chat_file import ChatFile, Line
+from server.transfer.chat_file import ChatFile
 from server.transfer.identity import Place, placed
 from server.transfer.progress import Progress
 from server.transfer.report import ImportedSession, Report
+from server.transfer.sent import Line
 
 
 async def import_chat(resources: Resources, chat: ChatFile, progress: Progress) -> Report:

@@ -39,3 +39,8 @@ def _object(line: bytes) -> dict[str, Any] | str:
 def clean(text: str) -> str:
     """Text that can be stored: halves of surrogate pairs, which JSON can hold, are replaced."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
+def stripped(value: object) -> str:
+    """A text of a file without the blanks around it, cleaned; empty for what is none."""
+    return clean(value).strip() if isinstance(value, str) else ""

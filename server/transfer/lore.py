@@ -8,7 +8,7 @@ from typing import Any
 
 from graph.errors import BadRequest
 from memory.library import Book, LoreEntry
-from server.transfer.lines import clean
+from server.transfer.lines import clean, stripped
 
 MOST_ENTRIES = 100_000
 
@@ -20,7 +20,7 @@ def is_world(content: dict[str, Any]) -> bool:
 
 def read_world(content: dict[str, Any], name: str) -> Book:
     """The book of a world file; raises BadRequest where it is none."""
-    title = _text(content.get("name")) or name
+    title = stripped(content.get("name")) or name
     return Book(title or "World", _entries(content.get("entries")))
 
 
@@ -30,14 +30,14 @@ def read_card_book(content: dict[str, Any], character: str) -> Book | None:
     book = (data if isinstance(data, dict) else content).get("character_book")
     if not isinstance(book, dict):
         return None
-    return Book(_text(book.get("name")) or character, _entries(book.get("entries")), character)
+    return Book(stripped(book.get("name")) or character, _entries(book.get("entries")), character)
 
 
 def world_of_card(content: dict[str, Any]) -> str:
     """The name of the world file that a card is linked to; empty for none."""
     data = content.get("data")
     extensions = data.get("extensions") if isinstance(data, dict) else None
-    return _text(extensions.get("world")) if isinstance(extensions, dict) else ""
+    return stripped(extensions.get("world")) if isinstance(extensions, dict) else ""
 
 
 def _entries(entries: object) -> list[LoreEntry]:
@@ -48,7 +48,7 @@ def _entries(entries: object) -> list[LoreEntry]:
         numbered = enumerate(entries) if isinstance(entries, list) else ()
     found: dict[str, LoreEntry] = {}
     for number, entry in numbered:
-        if isinstance(entry, dict) and _text(entry.get("content")):
+        if isinstance(entry, dict) and stripped(entry.get("content")):
             read = _entry(entry, str(number))
             found[read.uid if read.uid not in found else f"{read.uid}-{number}"] = read
     if len(found) > MOST_ENTRIES:
@@ -66,7 +66,7 @@ def _entry(entry: dict[str, Any], number: str) -> LoreEntry:
         content=clean(entry["content"]),
         keys=_texts(entry.get("key", entry.get("keys"))),
         secondary_keys=_texts(entry.get("keysecondary", entry.get("secondary_keys"))),
-        comment=_text(entry.get("comment")) or _text(entry.get("name")),
+        comment=stripped(entry.get("comment")) or stripped(entry.get("name")),
         enabled=entry.get("disable") is not True and entry.get("enabled") is not False,
         constant=entry.get("constant") is True,
         insertion_order=float(order or 0) if known else 100.0,
@@ -76,8 +76,4 @@ def _entry(entry: dict[str, Any], number: str) -> LoreEntry:
 
 def _texts(values: object) -> list[str]:
     given = values.split(",") if isinstance(values, str) else values if isinstance(values, list) else []
-    return [text for value in given if (text := _text(value))]
-
-
-def _text(value: object) -> str:
-    return clean(value).strip() if isinstance(value, str) else ""
+    return [text for value in given if (text := stripped(value))]

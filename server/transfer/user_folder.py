@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from memory.library import Binding, Group
-from server.transfer.lines import clean
+from server.transfer.lines import stripped
 
 Content = dict[str, Any]
 """A file's JSON (Any: as it came)."""
@@ -26,7 +26,7 @@ def read_group(content: Content, name: str) -> Group:
     chats = _texts(content.get("chats")) or _texts([content.get("chat_id")])
     return Group(
         source=name,
-        name=_text(content.get("name")) or name,
+        name=stripped(content.get("name")) or name,
         members=[_stem(member) for member in _texts(content.get("members"))],
         disabled=[_stem(member) for member in _texts(content.get("disabled_members"))],
         chats=chats,
@@ -36,9 +36,9 @@ def read_group(content: Content, name: str) -> Group:
 def lore_of_group(content: Content) -> list[Binding]:
     """Lorebooks of a group's chats, from the time when the group's file held what is theirs."""
     of_chats = _object(content.get("past_metadata"))
-    if now := _text(content.get("chat_id")):
+    if now := stripped(content.get("chat_id")):
         of_chats = of_chats | {now: content.get("chat_metadata")}
-    books = ((chat, _text(_object(metadata).get("world_info"))) for chat, metadata in of_chats.items())
+    books = ((chat, stripped(_object(metadata).get("world_info"))) for chat, metadata in of_chats.items())
     return [Binding(book, "chat", chat) for chat, book in books if book]
 
 
@@ -54,7 +54,7 @@ def lore_of_settings(content: Content) -> list[Binding]:
     found = [Binding(book, "global", "") for book in _texts(everywhere)]
     lore = _object(world).get("charLore")
     for entry in lore if isinstance(lore, list) else ():
-        character = _text(_object(entry).get("name"))
+        character = stripped(_object(entry).get("name"))
         found += [
             Binding(b, "extra", character) for b in _texts(_object(entry).get("extraBooks")) if character
         ]
@@ -65,10 +65,10 @@ def _of_personas(content: Content) -> Iterator[Binding]:
     user = _object(content.get("power_user"))
     names = _object(user.get("personas"))
     for avatar, persona in _object(user.get("persona_descriptions")).items():
-        if book := _text(_object(persona).get("lorebook")):
-            yield Binding(book, "persona", _text(names.get(avatar)) or _stem(avatar))
-    if book := _text(user.get("persona_description_lorebook")):
-        named = _text(names.get(_text(content.get("user_avatar")))) or _text(content.get("username"))
+        if book := stripped(_object(persona).get("lorebook")):
+            yield Binding(book, "persona", stripped(names.get(avatar)) or _stem(avatar))
+    if book := stripped(user.get("persona_description_lorebook")):
+        named = stripped(names.get(stripped(content.get("user_avatar")))) or stripped(content.get("username"))
         if named:
             yield Binding(book, "persona", named)
 
@@ -79,11 +79,7 @@ def _object(value: object) -> Content:
 
 def _texts(values: object) -> list[str]:
     given = [values] if isinstance(values, str) else values if isinstance(values, list) else []
-    return list(dict.fromkeys(text for value in given if (text := _text(value))))
-
-
-def _text(value: object) -> str:
-    return clean(value).strip() if isinstance(value, str) else ""
+    return list(dict.fromkeys(text for value in given if (text := stripped(value))))
 
 
 def _stem(file_name: str) -> str:

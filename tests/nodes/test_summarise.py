@@ -45,7 +45,7 @@ def test_a_run_stands_together_on_the_path_and_no_message_is_in_two(ids: list[in
 @pytest.mark.parametrize(
     ("text", "certain"),
     [
-        ("Alex: I sold the boat.\n\nStay with Mira's voice.", "Alex: I sold the boat."),
+        ("Alex: I sold the boat.\n\nStay with Mira's voice.", "I sold the boat."),
         ("I sold the boat.\n\nStay with Mira's voice.", ""),
         ("The mood is calm.\n\nI sold the boat.", ""),
         ("The mood is calm.\n\nAlex: I sold the boat.", ""),
@@ -54,6 +54,5 @@ def test_a_run_stands_together_on_the_path_and_no_message_is_in_two(ids: list[in
 def test_text_that_post_processing_may_have_glued_on_is_never_summarised(text: str, certain: str) -> None:
     message = Message(1, None, "user", "Alex", text, 1, True, "neutral", 0.0, 0.5, "t", 0.0)
     assert certain_text(message) == certain
-    assert extract([message], 50) == certain
-    settled = replace(message, unsettled=False)
-    assert certain_text(settled) == text
+    assert extract([message], 50) == (f"Alex: {certain}" if certain else "")
+    assert certain_text(replace(message, unsettled=False)) == text.removeprefix("Alex: ")

@@ -128,3 +128,17 @@ async def test_an_event_of_the_group_changes_nothing(live: Live, fake: FakeOpenA
     answer = (await live.http.post("/v1/sessions/g1/events", json=event)).json()
     assert (answer["id"], answer["changed"]) == (session, False)
     assert await told(live, session) == SPOKEN
+
+
+async def test_what_is_refilled_into_the_prompt_has_its_name_as_the_request_had_it(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    cast = ("Mira", "Alex", "Tobias", "Alex")
+    spoken = [(cast[n % 4], f"Line {n}.") for n in range(8)]
+    await play(live, fake, spoken)
+    body = request(spoken, "Mira")
+    shown = list(body["messages"])
+    del body["messages"][2:6]
+    fake.script(says("Hm."))
+    await live.http.post("/v1/chat/completions", json=body)
+    assert fake.calls[-1].body["messages"] == shown

@@ -16,7 +16,7 @@ from memory import sessions
 from memory.align import align
 from server.cli.transfer import Item, weight
 from server.cli.transfer import send as send_file
-from server.transfer import chat_file, chat_import, restore
+from server.transfer import chat_import, restore, sent
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import says
 from tests.server.importing import MIRA, SHOWN, put, send, shown
@@ -61,7 +61,7 @@ async def answered_during(live: Live, fake: FakeOpenAI, gate: Gate, content: byt
 
 @pytest.mark.parametrize(
     ("where", "step"),
-    [(chat_file._Sender, "lines"), (chat_import._Laying, "lay"), (chat_import._Laying, "_path")],
+    [(sent.Sender, "lines"), (chat_import._Laying, "lay"), (chat_import._Laying, "_path")],
     ids=["reading", "laying out", "its path"],
 )
 async def test_a_turn_is_answered_while_a_chat_is_imported(
