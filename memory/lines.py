@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memory.glue import paragraphs
+from memory.glue import said_in
 from memory.path import Path
 from memory.ranking.reading import holds
 from memory.ranking.words import Floats, Postings, WordIndex
@@ -50,7 +50,7 @@ def told(
     importance: float,
 ) -> Told:
     """A message as it is stored, as it is added."""
-    said = paragraphs(text)[0] if unsettled else text
+    said = said_in(text, speaker, is_certain=not unsettled)
     return Told(message_id, role, speaker, said, created_at, emotion, importance, bool(unsettled))
 
 

@@ -22,6 +22,7 @@ from memory.align import Aligner, align, incoming
 from memory.catalog import Catalog
 from memory.derive import Derive
 from memory.path import Path
+from memory.ranking.words import terms
 from memory.sessions import Request, Sessions
 from memory.token_codes_sqlite import SqliteTokenCodes
 from memory.transcript import Message, Session, TreeKey
@@ -232,10 +233,12 @@ class Memory:
         await self.transcript.finish_jobs(key, [job.id for job in outcome.done])
 
     async def found(self, session: Session, query: str) -> list[tuple[float, int]]:
-        """Everything on a session's path as retrieval finds it: cosine and message id, best first."""
+        """Everything on a session's path by what retrieval ranks it: cosine and BM25 added, and message id."""
         path = Path(session.path.ranges)
-        hits = await self.vectors.search(session.key, "message", embedding(query), path, max(1, len(path)))
-        return [(hit.similarity, hit.ref) for hit in hits]
+        cosines = await self.vectors.similarities(session.key, "message", embedding(query), path)
+        lines = await self.transcript.tree_lines(session.key)
+        impacts, _ = lines.impacts(terms(query), path)
+        return list(zip((cosines + impacts.sum(axis=0)).tolist(), path, strict=True))
 
     async def stored(self, key: TreeKey) -> list[Message]:
         """Every message of a tree, on a path or not."""
