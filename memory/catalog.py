@@ -17,10 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from graph.errors import DataFolderError, NewerSchema
-from memory.files import open_database, transaction
+from memory.files import open_database, schema_version, transaction
 from memory.schema import CATALOG_SCHEMA, CATALOG_VERSION
 from memory.transcript import Session, TreeKey
 from memory.tree_record import TreeRecord, pair, read_record
+from memory.whose import ANYBODY, Whose
 
 log = logging.getLogger(__name__)
 FILE = "catalog.sqlite"
@@ -46,10 +47,15 @@ class Catalog:
 
     @classmethod
     def open(cls, root: Path) -> Catalog:
-        """The catalog of a data folder, rebuilt when it is missing or damaged. Raises NewerSchema."""
+        """The catalog of a data folder, rebuilt when it is missing, damaged or of an older version.
+
+        Raises NewerSchema.
+        """
         path = root / FILE
-        missing = not path.exists()
         try:
+            if path.exists() and schema_version(path) < CATALOG_VERSION:
+                remove_database(path)
+            missing = not path.exists()
             catalog = cls(path)
         except NewerSchema:
             raise
@@ -121,7 +127,7 @@ class Catalog:
             (*_row(record.key), record.revision),
         ).fetchone()[0]
         self._write.executemany(
-            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_session_row(session, number) for session in record.sessions],
         )
         self._write.executemany(
@@ -163,15 +169,23 @@ class Catalog:
         total = self._look("SELECT count(*) FROM sessions WHERE owner = ?", owner)[0][0]
         return [(session_id, TreeKey(*key)) for session_id, *key in rows], total
 
-    async def of_chat(self, owner: str, chat_id: str) -> str | None:
-        """The session of a front-end's chat id; None for the empty one, which chats without an id have."""
+    async def of_chat(self, owner: str, chat_id: str, whose: Whose = ANYBODY) -> str | None:
+        """The session of a front-end's chat id with this character, or of a group where one is meant; the
+        other of both where there is none, and the one used last where nobody is told. None for the empty id,
+        which chats without an id have."""
         if not chat_id:
             return None
         rows = await self._ask(
             "SELECT session_id FROM sessions WHERE owner = ? AND chat_id = ? "
-            "ORDER BY left_behind, updated_at DESC LIMIT 1",
+            "AND (NOT ? OR character IN (?, '') OR (is_group AND ?)) "
+            "ORDER BY ? AND is_group <> ?, left_behind, updated_at DESC LIMIT 1",
             owner,
             chat_id,
+            whose.told,
+            whose.character,
+            whose.is_group,
+            whose.told,
+            whose.is_group,
         )
         return rows[0][0] if rows else None
 
@@ -254,4 +268,5 @@ def _row(key: TreeKey) -> tuple[str, str]:
 def _session_row(session: Session, tree: int) -> tuple[object, ...]:
     s = session
     who = (s.key.owner, s.session_id, tree, s.chat_id, s.character, s.user_name)
-    return (*who, s.version, len(s.path), s.forked_from, s.left_behind, s.created_at, s.updated_at)
+    dates = (s.created_at, s.updated_at)
+    return (*who, s.version, len(s.path), s.forked_from, s.left_behind, *dates, s.is_group)

@@ -9,7 +9,7 @@ import re
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
@@ -74,6 +74,15 @@ def open_database(
         connection.close()
         raise
     return connection
+
+
+def schema_version(path: Path) -> int:
+    """The version of a database that exists. Raises DataFolderError when it cannot be read."""
+    try:
+        with closing(sqlite3.connect(path, timeout=BUSY_MS / 1000)) as connection:
+            return int(connection.execute("PRAGMA user_version").fetchone()[0])
+    except sqlite3.Error as error:
+        raise DataFolderError(f"{path} cannot be opened: {error}") from error
 
 
 def _prepare(

@@ -55,6 +55,8 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
         _learn(row, path, tree, reading)
         return [replace(row, unsettled=may_be_glued)]
     settled = None if newest and may_be_glued else _trims(row, path, tree, reading)
+    if settled is None and may_be_glued and not newest:
+        settled = _trims_both(row, path, tree, reading)
     if settled is not None:
         return [settled]
     if not (row.glued or (row.merged and len(parts) > 1)):
@@ -85,6 +87,25 @@ def _trims(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incom
             reading.settled.append(Settled(i, row.text, row.fingerprint))
             reading.glue |= _rest(row, tree.paragraphs(i), reading)
             return replace(row, fingerprint=tree.fingerprint(i))
+    return None
+
+
+def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incoming | None:
+    """The unsettled message of the path in whose place the row stands with other glue: both have what was said.
+
+    What else the message has ends other rows now.
+    """
+    parts = _said_parts(row)
+    for mark, said in readings(row.role, parts):
+        for i in tree.within(mark):
+            rest = glue_of([part for part in tree.paragraphs(i) if part not in said])
+            moved = rest and rest <= reading.tails and rest.isdisjoint(glue_of(parts))
+            taken = any(i == other.id for other in reading.settled)
+            if moved and not taken and _stands_there(i, path, tree, reading):
+                part = _part(row, said)
+                reading.settled.append(Settled(i, part.text, part.fingerprint))
+                reading.glue |= rest | glue_of([other for other in parts if other not in said])
+                return replace(part, fingerprint=tree.fingerprint(i))
     return None
 
 
@@ -186,14 +207,25 @@ def _with_more(
     unsettled = row.glued
     if not row.glued or (newest and len(path) and tree.role(path[-1]) == row.role):
         for size in range(len(parts) - 1, 0, -1):
-            before = _run_of_stored(row, parts[:size], tree)
+            before = _run_of_stored(row, parts[:size], tree) or _neighbour(row, parts[:size], 1, path, tree)
             if before and _stands(before[-1], path, tree, last=row.glued):
                 more = _part(row, parts[size:])
                 return [*before, replace(more, unsettled=unsettled and len(parts) - size > 1)]
-            after = [] if row.glued else _run_of_stored(row, parts[-size:], tree)
-            if after and _stands(after[0], path, tree, last=False):
+            after = _run_of_stored(row, parts[-size:], tree) or _neighbour(row, parts[-size:], -1, path, tree)
+            if after and not row.glued and _stands(after[0], path, tree, last=False):
                 return [_part(row, parts[:-size]), *after]
     return [replace(row, unsettled=unsettled and len(parts) > 1)]
+
+
+def _neighbour(row: Incoming, parts: Sequence[str], step: int, path: Path, tree: TreeView) -> list[Incoming]:
+    """One stored message that the row begins (1) or ends (-1) with and whose neighbour there has its role too, so
+    that the front-end writes them as one."""
+    part = _part(row, parts)
+    for i in () if row.glued else tree.ids_of(part.fingerprint):
+        at = path.position(i)
+        if at is not None and 0 <= at + step < len(path) and tree.role(path[at + step]) == row.role:
+            return [part]
+    return []
 
 
 def _stands(row: Incoming, path: Path, tree: TreeView, *, last: bool) -> bool:

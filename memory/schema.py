@@ -62,7 +62,7 @@ TREE_MIGRATIONS = {
     ),
 }
 
-CATALOG_VERSION = 1
+CATALOG_VERSION = 2
 CATALOG_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS trees(
         number INTEGER PRIMARY KEY, owner TEXT NOT NULL, tree_id TEXT NOT NULL, revision INTEGER NOT NULL,
@@ -71,7 +71,7 @@ CATALOG_SCHEMA = (
         owner TEXT NOT NULL, session_id TEXT NOT NULL, tree INTEGER NOT NULL, chat_id TEXT NOT NULL,
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, length INTEGER NOT NULL,
         forked_from TEXT NOT NULL, left_behind INTEGER NOT NULL, created_at REAL NOT NULL,
-        updated_at REAL NOT NULL, PRIMARY KEY(owner, session_id)) WITHOUT ROWID""",
+        updated_at REAL NOT NULL, is_group INTEGER NOT NULL, PRIMARY KEY(owner, session_id)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS sessions_tree ON sessions(tree)",
     "CREATE INDEX IF NOT EXISTS sessions_recent ON sessions(owner, updated_at)",
     "CREATE INDEX IF NOT EXISTS sessions_chat ON sessions(owner, chat_id, left_behind, updated_at)",

@@ -11,13 +11,14 @@ from typing import Protocol
 
 from memory.align import TELLING_ROWS, Aligner, Alignment, Incoming, align
 from memory.bulk import BulkWrite, SessionLine
-from memory.candidates import Candidate, likeliest
+from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest
 from memory.files import safe_name
 from memory.locks import KeyedLocks
 from memory.path import Path
 from memory.reading import paragraphs_of
 from memory.transcript import Session, Transcript, TreeKey, TreeView
 from memory.tree_shape import NO_TREE
+from memory.whose import ANYBODY, Whose
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Request:
     user: str = ""
     character: str = ""
     continues: bool = False
+    whose: Whose = ANYBODY
+    """Whose chat the chat id names, where the front-end tells it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Assignment:
 class Finder(Protocol):
     """What tells sessions by what a request holds (`memory.catalog`)."""
 
-    async def of_chat(self, owner: str, chat_id: str) -> str | None: ...
+    async def of_chat(self, owner: str, chat_id: str, whose: Whose) -> str | None: ...
 
     async def of_person(self, owner: str, user: str, character: str) -> str | None: ...
 
@@ -122,8 +125,7 @@ class Sessions:
 
     async def _of_chat(self, request: Request) -> Assignment:
         """The chat's session, or one without an id that goes on, or a branch of what the window matches."""
-        session_id = await self._finder.of_chat(request.owner, request.chat_id)
-        session = await self._transcript.session(request.owner, session_id) if session_id else None
+        session = await self._named(request)
         if session is not None:
             return await self._on_its_line(session, request)
         name = await self._free_id(request)
@@ -134,10 +136,28 @@ class Sessions:
             return _fork(best, name)
         return await self._on(best.session, request)
 
+    async def _named(self, request: Request) -> Session | None:
+        """The session of the chat's id and character. A group's id tells no group from another, nor always
+        from a chat with one of its members: there the window must not show another chat."""
+        session_id = await self._finder.of_chat(request.owner, request.chat_id, request.whose)
+        session = await self._transcript.session(request.owner, session_id) if session_id else None
+        if session is None or not request.whose.told or len(request.window) < 2:
+            return session
+        if not (session.is_group or request.whose.is_group):
+            return session
+        candidate = self._candidate(session, await self._transcript.tree(session.key), request)
+        if request.whose.may_have(session):
+            return session if candidate.alignment.matched else None
+        return session if candidate.tells() else None
+
     async def _free_id(self, request: Request) -> str:
-        name = safe_name(request.chat_id)
-        taken = await self._transcript.session(request.owner, name)
-        return new_id() if taken else name
+        names = [request.chat_id]
+        if request.whose.character:
+            names.append(f"{request.whose.character}/{request.chat_id}")
+        for name in map(safe_name, names):
+            if await self._transcript.session(request.owner, name) is None:
+                return name
+        return new_id()
 
     async def _of_person(self, request: Request) -> Assignment:
         session_id = await self._finder.of_person(request.owner, request.user, request.character)
@@ -206,7 +226,7 @@ class Sessions:
             tree = await self._transcript.tree(key)
             for session in likeliest(await self._transcript.lines(key), window, tree):
                 candidate = self._candidate(session, tree, request)
-                if candidate.tells() and (best is None or candidate.rank() > best.rank()):
+                if _fits(candidate, request) and (best is None or candidate.rank() > best.rank()):
                     best = candidate
             if best is not None and best.is_plain():
                 break
@@ -229,6 +249,15 @@ def _fork(candidate: Candidate, session_id: str) -> Assignment:
     base = candidate.session
     alignment = replace(candidate.alignment, change="fork")
     return Assignment(base.key, session_id, None, alignment, forked_from=base.session_id)
+
+
+def _fits(candidate: Candidate, request: Request) -> bool:
+    """Whether a window may belong to a session. One that has the chat's id under another character's name is
+    the same chat, its character renamed, where they share more than a greeting and "hi"."""
+    session = candidate.session
+    has_id = bool(request.chat_id) and session.chat_id == request.chat_id
+    renamed = has_id and not request.whose.may_have(session)
+    return candidate.tells() and (not renamed or candidate.alignment.matched >= SHARED_BY_A_FORK)
 
 
 def _may_be_of(line: Session, named: Session) -> bool:
@@ -259,6 +288,7 @@ def _cleaned(request: Request) -> Request:
         chat_id=_id(request.chat_id),
         user=_id(request.user),
         character=_id(request.character),
+        whose=replace(request.whose, character=_id(request.whose.character)),
     )
 
 

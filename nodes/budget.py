@@ -195,10 +195,10 @@ def _first_history(entries: Sequence[Entry]) -> int:
 
 
 def _memory_place(entries: Sequence[Entry], state: TurnState) -> int:
-    """Before the last user message; on continue before the final assistant message; else at the end."""
+    """Before the last user message; on continue before the message that holds what is continued; else at the end."""
     if state.continues is not None:
-        last = [i for i, (m, label) in enumerate(entries) if label == "history" and m["role"] == "assistant"]
-        return last[-1]
+        continued = state.messages[state.window[state.continues]["index"]]
+        return next(i for i, (m, _) in enumerate(entries) if m is continued)
     for i, (_, label) in enumerate(entries):
         if label == "newest":
             return i

@@ -18,6 +18,7 @@ from graph.resources import Resources
 from graph.state import Turn
 from memory import sessions
 from memory.align import incoming
+from memory.whose import Whose
 from models.chat import ChatModel
 from server import errors
 from server.chat.body import read_body
@@ -26,7 +27,7 @@ from server.chat.protocol import ChatRequest, Envelope, parse
 from server.chat.serving import Run, Turns
 from server.chat.streaming import Chunks, Failed, remaining, whole
 from server.dependencies import OWNER, OurResources, OurTurns
-from server.sillytavern import Interpretation, interpret, markers_of
+from server.sillytavern import Interpretation, interpret, markers_of, told_whose
 
 READABLE = " !#$&'()*+,/:;=?@[]"
 
@@ -81,7 +82,7 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     context = turn_context(asked.body, request.headers, settings, OWNER)
     explain = explains(asked.body, request.headers)
     turn = _turn(asked, meant)
-    of_session = _session_request(turn, meant.user)
+    of_session = _session_request(turn, meant.user, told_whose(asked.body, request.headers))
     if meant.user and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
         turn.user_name = meant.user
     run, task = turns.start(turn, of_session, context, streamed=asked.stream, explain=explain)
@@ -108,7 +109,7 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
     )
 
 
-def _session_request(turn: Turn, user: str) -> sessions.Request:
+def _session_request(turn: Turn, user: str, whose: Whose) -> sessions.Request:
     return sessions.Request(
         owner=OWNER,
         window=incoming(turn.as_spoken(), turn.names, turn.user_name),
@@ -116,6 +117,7 @@ def _session_request(turn: Turn, user: str) -> sessions.Request:
         user=user,
         character=turn.character,
         continues=turn.kind == "continue",
+        whose=whose,
     )
 
 

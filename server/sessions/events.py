@@ -13,7 +13,9 @@ from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.path import Path, Ranges, encode
 from memory.sessions import Assignment
 from memory.transcript import Committed, NewMessage, Session, Settled, TreeView, TurnWrite
+from memory.whose import Whose
 from server.dependencies import OWNER
+from server.sessions import lookup
 from server.sessions.protocol import ChatEvent, EventTaken
 
 NEWEST = 20
@@ -40,7 +42,7 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
     never answered has no session, and gets none by being looked at; a branch of a stored one does.
     """
     window = _window(event)
-    request = await _request(resources, name, window, event.character)
+    request = await _request(resources, name, window, event)
     async with resources.sessions.turn(request) as assignment:
         shown = await _shown(resources, assignment, window)
         if shown is None:
@@ -65,9 +67,7 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
 
 async def known(resources: Resources, name: str) -> bool:
     """Whether a chat or session of this name is stored."""
-    if await resources.catalog.of_chat(OWNER, name):
-        return True
-    return await resources.transcript.session(OWNER, name) is not None
+    return await lookup.find(resources, name) is not None
 
 
 def _window(event: ChatEvent) -> list[Incoming]:
@@ -86,16 +86,17 @@ def _is_stored(shown: _Shown, known: Session, chat_id: str) -> bool:
 
 
 async def _request(
-    resources: Resources, name: str, window: list[Incoming], character: str
+    resources: Resources, name: str, window: list[Incoming], event: ChatEvent
 ) -> sessions.Request:
-    """By the chat's id; a session that no chat id names is known by its own."""
+    """By the chat's id; a session that no chat id names is known by its own, or as CHARACTER/CHAT."""
     if not name.strip() or "{{" in name:
         raise BadRequest(f"{name!r} is no chat's id.", param="session_id")
+    whose = Whose(event.character, event.is_group)
     if await resources.catalog.of_chat(OWNER, name) is None:
-        session = await resources.transcript.session(OWNER, name)
-        if session is not None:
-            return sessions.Request(OWNER, window, session_id=name)
-    return sessions.Request(OWNER, window, chat_id=name, character=character)
+        session = await lookup.find(resources, name)
+        if session is not None and whose.may_have(session):
+            return sessions.Request(OWNER, window, session_id=session.session_id)
+    return sessions.Request(OWNER, window, chat_id=name, character=event.character, whose=whose)
 
 
 async def _shown(resources: Resources, assignment: Assignment, window: list[Incoming]) -> _Shown | None:
@@ -131,9 +132,9 @@ def _write(assignment: Assignment, shown: _Shown, request: sessions.Request, eve
         new=[_message(shown.alignment.window[row], shown.base) for row in rows],
         replies=(),
         chat_id=request.chat_id,
-        character=shown.base.character or event.character,
+        character=event.character or shown.base.character,
         user_name=event.user_name or shown.base.user_name,
-        is_group=shown.base.is_group,
+        is_group=event.is_group or shown.base.is_group,
         forked_from=assignment.forked_from,
         settled=shown.settled,
         glue=shown.alignment.glue,

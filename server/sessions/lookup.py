@@ -8,6 +8,7 @@ from graph.errors import NotFound
 from memory.catalog import Catalog
 from memory.files import safe_name
 from memory.transcript import Message, Session, Transcript
+from memory.whose import Whose
 from server.owner import OWNER
 
 PAGE = 1000
@@ -24,13 +25,26 @@ class Chats(Protocol):
 
 
 async def find(chats: Chats, name: str) -> Session | None:
-    """The session of this chat id, else of this session id, else the one that was imported under this name
-    and has another id since; nothing has an empty one."""
+    """The session of this chat id (of several the one used last), else of this session id, else of
+    CHARACTER/CHAT, else the one that was imported under this name and has another id since; nothing has an
+    empty one."""
     if not name:
         return None
     session_id = await chats.catalog.of_chat(OWNER, name)
     found = await chats.transcript.session(OWNER, session_id or name)
+    found = found or await _of_character(chats, name)
     return found or await chats.transcript.session(OWNER, safe_name(name))
+
+
+async def _of_character(chats: Chats, name: str) -> Session | None:
+    """The session that CHARACTER/CHAT names; either may hold a slash."""
+    for at in (at for at, letter in enumerate(name) if letter == "/" and at):
+        character, chat_id = name[:at], name[at + 1 :]
+        session_id = await chats.catalog.of_chat(OWNER, chat_id, Whose(character))
+        found = await chats.transcript.session(OWNER, session_id) if session_id else None
+        if found is not None and found.character == character:
+            return found
+    return None
 
 
 async def named(chats: Chats, name: str) -> Session:

@@ -85,6 +85,8 @@ class ChatEvent(BaseModel):
     """In OpenAI's shape: role, content, and name where it is known (Any: JSON)."""
     character: str = ""
     user_name: str = ""
+    is_group: bool = False
+    """The chat is a group's."""
 
     @field_validator("messages")
     @classmethod

@@ -3,5 +3,15 @@
 from server.sillytavern.interpretation import Interpretation, interpret
 from server.sillytavern.markers import DEFAULT, MAIN_PROMPT, Markers, markers_of
 from server.sillytavern.names import EXAMPLE_NAMES
+from server.sillytavern.tag import told_whose
 
-__all__ = ["DEFAULT", "EXAMPLE_NAMES", "MAIN_PROMPT", "Interpretation", "Markers", "interpret", "markers_of"]
+__all__ = [
+    "DEFAULT",
+    "EXAMPLE_NAMES",
+    "MAIN_PROMPT",
+    "Interpretation",
+    "Markers",
+    "interpret",
+    "markers_of",
+    "told_whose",
+]

@@ -29,6 +29,7 @@ from nodes.persona import find_card
 from server.sillytavern.kinds import read_kind
 from server.sillytavern.markers import DEFAULT, Markers
 from server.sillytavern.names import distinct, read_names
+from server.sillytavern.nudges import without_nudges
 from server.sillytavern.spoken import spoken
 from server.sillytavern.tag import read_tag, word_of
 
@@ -77,6 +78,9 @@ def interpret(
     names = [name for name in named if len(name) <= LONGEST_NAME][:NAMES]
     others = frozenset(names) - {character}
     kind, tagged = read_kind(body, headers, messages, tag, markers, others)
-    left = spoken(messages, tag.injected, names, markers)
+    nudged = without_nudges(messages, kind, tagged, markers)
+    shown = [m | {"content": nudged[i]} if i in nudged else m for i, m in enumerate(messages)]
+    left = nudged | {i: text for i, text in spoken(shown, tag.injected, names, markers)}
+    said = [[i, left[i]] for i in sorted(left)]
     user = word_of(body.get("user"))
-    return Interpretation(kind, tag.chat_id, user, character, user_name, names, tagged, left)
+    return Interpretation(kind, tag.chat_id, user, character, user_name, names, tagged, said)

@@ -7,7 +7,8 @@ from typing import Any
 
 from graph.state import ChatMessage, Kind
 from nodes.card_text import describes_someone, is_task
-from server.sillytavern.markers import MAIN, PREFIX, Markers, has_line, is_group, role_of, text_in
+from server.sillytavern.markers import BREAK, MAIN, PREFIX, Markers, has_line, is_group, role_of, text_in
+from server.sillytavern.nudges import is_rewritten
 from server.sillytavern.tag import Tag, header, word_of
 
 
@@ -101,5 +102,5 @@ def _closing_text(messages: Sequence[ChatMessage]) -> str:
     text = text_in(messages[-1])
     if role_of(messages[-1]) == "system":
         return text
-    rewritten = all(role_of(message) != "system" for message in messages[1:])
-    return text.rsplit("\n\n", 1)[-1] if rewritten and role_of(messages[-1]) == "user" else ""
+    is_users = role_of(messages[-1]) == "user" and is_rewritten(messages)
+    return text.rsplit(BREAK, 1)[-1] if is_users else ""

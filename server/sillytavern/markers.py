@@ -17,6 +17,8 @@ MAIN = re.compile(
     r"(?: in a fictional (?:chat|role-?play) between (?P<pair>[^\n]{1,300}))?"
 )
 """The same with its names, as users vary it."""
+BREAK = "\n\n"
+"""What post-processing writes between texts that it merges."""
 PREFIX = re.compile(r"\A(?P<name>[^\s:*\"\[{<(][^\n:*\"]{0,39}): ")
 """A speaker's name before what is said."""
 

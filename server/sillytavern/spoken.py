@@ -12,10 +12,7 @@ from typing import Any
 
 from graph.state import ChatMessage
 from memory.incoming import ROLES
-from server.sillytavern.markers import Markers, has_line, role_of, text_in
-
-BREAK = "\n\n"
-"""What post-processing writes between texts that it merges."""
+from server.sillytavern.markers import BREAK, Markers, has_line, role_of, text_in
 
 
 def spoken(

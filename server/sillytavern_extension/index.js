@@ -142,7 +142,8 @@ async function look() {
         return 'later';
     }
     const character = now.groupId ? '' : now.name2;
-    return { base: server.base, chatId: server.chatId || opened, messages, character, user_name: now.name1 };
+    const who = { character, user_name: now.name1, is_group: Boolean(now.groupId) };
+    return { base: server.base, chatId: server.chatId || opened, messages, ...who };
 }
 
 async function showPanel() {

@@ -24,7 +24,7 @@ export class Reporter {
 
     /**
      * @param look async () => null where there is nothing to tell, 'later' while the chat is being written,
-     *     else { base, chatId, messages, character, user_name }
+     *     else { base, chatId, messages, character, user_name, is_group }
      * @param status (text) => void, what the user may see
      */
     constructor(look, status = () => { }) {
@@ -72,7 +72,7 @@ export class Reporter {
         }
         const before = this.#requests;
         const { base, chatId, ...chat } = seen;
-        const told = JSON.stringify([base, chatId, chat.messages]);
+        const told = JSON.stringify([base, chatId, chat]);
         if (told === this.#told || Date.now() < (this.#silentUntil.get(base) ?? 0)) {
             return;
         }

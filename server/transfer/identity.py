@@ -16,6 +16,7 @@ from memory.files import safe_name
 from memory.path import Path
 from memory.sessions import Assignment, Request
 from memory.transcript import Session, Transcript
+from memory.whose import Whose
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile
 
@@ -67,7 +68,7 @@ async def _place(resources: Resources, chat: ChatFile) -> Place:
 async def _found(resources: Resources, chat: ChatFile) -> tuple[Assignment, str]:
     """The chat's session, and the id that it has or gets."""
     name = "" if "{{" in chat.chat_id else chat.chat_id
-    if await resources.catalog.of_chat(OWNER, name) is None:
+    if await resources.catalog.of_chat(OWNER, name, _whose(chat)) is None:
         known = await _known_otherwise(resources, chat, name)
         if known is not None:
             return known, known.session.chat_id if known.session else ""
@@ -80,7 +81,7 @@ async def _found(resources: Resources, chat: ChatFile) -> tuple[Assignment, str]
 
 async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> Assignment | None:
     """The session that was made of this file before, or in which its chat went on live."""
-    made = await resources.transcript.session(OWNER, safe_name(name)) if name else None
+    made = await _made_of(resources, chat, name)
     if made is not None:
         found = await _assigned(resources, chat, session_id=made.session_id)
         return found if found.alignment.matched else None
@@ -88,6 +89,24 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
         found = await _assigned(resources, chat)
         return found if _is_live_one(found, chat) else None
     return None
+
+
+async def _made_of(resources: Resources, chat: ChatFile, name: str) -> Session | None:
+    """The session that has the id which this file's name and character gave."""
+    for made in _ids_of(chat, name):
+        session = await resources.transcript.session(OWNER, made)
+        if session is not None and _whose(chat).may_have(session):
+            return session
+    return None
+
+
+def _whose(chat: ChatFile) -> Whose:
+    return Whose(chat.character, chat.is_group)
+
+
+def _ids_of(chat: ChatFile, name: str) -> list[str]:
+    """What a session of a chat's name may be called (`memory.sessions`), most likely first."""
+    return [safe_name(name), safe_name(f"{chat.character}/{name}")] if name else []
 
 
 def _is_live_one(found: Assignment, chat: ChatFile) -> bool:
@@ -103,7 +122,14 @@ async def _assigned(
 ) -> Assignment:
     """The session of these ids, in a loop of its own: comparing a long chat takes seconds."""
     window = [line.said for line in chat.shown]
-    request = Request(OWNER, window, session_id=session_id, chat_id=chat_id, character=chat.character)
+    request = Request(
+        OWNER,
+        window,
+        session_id=session_id,
+        chat_id=chat_id,
+        character=chat.character,
+        whose=_whose(chat),
+    )
     return await asyncio.to_thread(asyncio.run, resources.sessions.find(request))
 
 
@@ -115,12 +141,12 @@ async def _origin(resources: Resources, chat: ChatFile, found: Assignment) -> tu
     """
     lines = {line.session_id: line for line in await resources.transcript.lines(found.key)}
     own, base = found.session_id, lines.get(found.forked_from)
-    main = _of_name(lines.values(), chat.main_chat)
+    main = _of_name(lines.values(), chat)
     if main is not None and main.session_id != own:
         turned = main.forked_from == own
         return main.session_id, replace(main, forked_from="") if turned else None
     if chat.main_chat and main is None:
-        return safe_name(chat.main_chat), None
+        return await _id_to_come(resources.transcript, chat), None
     if base is None:
         return found.session.forked_from if found.session else "", None
     while base.forked_from != own:
@@ -132,10 +158,16 @@ async def _origin(resources: Resources, chat: ChatFile, found: Assignment) -> tu
     return "", None
 
 
-def _of_name(lines: Iterable[Session], name: str) -> Session | None:
-    """The session of a chat's name among those of its tree."""
-    made = safe_name(name)
-    return next((s for s in lines if name and (s.chat_id == name or s.session_id == made)), None)
+def _of_name(lines: Iterable[Session], chat: ChatFile) -> Session | None:
+    """The session of a chat's main chat among those of its tree."""
+    name, made = chat.main_chat, _ids_of(chat, chat.main_chat)
+    return next((s for s in lines if name and (s.chat_id == name or s.session_id in made)), None)
+
+
+async def _id_to_come(transcript: Transcript, chat: ChatFile) -> str:
+    """The id that the session of a chat's main chat will have; another character's may have the first."""
+    first, second = _ids_of(chat, chat.main_chat)
+    return second if await transcript.session(OWNER, first) else first
 
 
 async def _went_first(transcript: Transcript, chat: ChatFile, found: Assignment, other: Session) -> bool:

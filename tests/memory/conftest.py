@@ -13,6 +13,7 @@ from memory.catalog import Catalog
 from memory.sessions import Assignment, Request, Sessions
 from memory.transcript import Committed, NewMessage, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
+from memory.whose import ANYBODY, Whose
 
 ROLES = {"u": "user", "a": "assistant"}
 Said = Callable[..., list[Incoming]]
@@ -68,20 +69,23 @@ class FrontEnd:
         """Which session these visible lines belong to."""
         return await self.sessions.find(Request("local", _said(*lines), **ids))
 
-    async def send(self, *lines: str, reply: str | None = None, **ids: str) -> Assignment:
+    async def send(self, *lines: str, reply: str | None = None, **ids: str | Whose) -> Assignment:
         """A turn: the visible lines come, the reply (a line) is stored."""
         assignment, _ = await self.turn(*lines, reply=reply, **ids)
         return assignment
 
-    async def turn(self, *lines: str, reply: str | None = None, **ids: str) -> tuple[Assignment, Committed]:
-        window = _said(*lines)
+    async def turn(
+        self, *lines: str, reply: str | None = None, **ids: str | Whose
+    ) -> tuple[Assignment, Committed]:
+        window, whose = _said(*lines), ids.get("whose", ANYBODY)
         async with self.sessions.turn(Request("local", window, **ids)) as assignment:
             write = self.write(assignment, window, *([reply] if reply else []))
             write = replace(
                 write,
                 chat_id=ids.get("chat_id", ""),
                 user_name=ids.get("user", ""),
-                character=ids.get("character", ""),
+                character=ids.get("character", whose.character),
+                is_group=whose.is_group,
             )
             return assignment, await self.transcript.commit(write)
 

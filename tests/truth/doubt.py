@@ -6,7 +6,7 @@ What DESIGN leaves open is settled here as follows.
   also when the user edits, hides or deletes it there; it changes when a window shows its place again.
 - What stands on the path before the window is what stood there before the window's first message in the
   chat's own order. A message that was hidden when it left the window stays away until it is shown.
-- A branch begins with what its origin had been shown of its messages.
+- A branch begins with what its origin had been shown of its messages, then or until its own first request.
 - A text is compared without a leading "Name: " and with runs of whitespace as one space: memory keeps a
   message as it first came, and a front-end's settings for names and whitespace do not make it another
   message.
@@ -96,7 +96,7 @@ class Doubt:
                 yield self._head(left) + rest
         for start in self._repetitions():
             yield self.chat.shown[:start] + rest
-        for other in self.chat.one_with:
+        for other in self._lines_that_may_be_meant():
             yield self._head_of(other) + rest
 
     def _head(self, shown: Sequence[Shown] | None = None) -> list[Shown]:
@@ -115,6 +115,16 @@ class Doubt:
         """What an earlier reading of the chat had before the window, its first message before an edit too."""
         own = [n for n, s in enumerate(earlier) if s.said is self.window[0]]
         return list(earlier[: own[-1]]) if len(own) > 1 else self._head(earlier)
+
+    def _lines_that_may_be_meant(self) -> list[Chat]:
+        """The chats that were taken for this one, and those with which its window has as much in common; of a
+        branch that no request showed before, those with which it has as much as with its origin."""
+        mine = self.chat.one_with or ([] if self.chat.session_id else [self.chat])
+        rows = [(said.role, plain(said.text)) for said in self.window]
+        told = [common(rows, lines_of(chat.shown)) for chat in mine]
+        others = [other for other in self.chats if other is not self.chat and other.shown]
+        alike = [other for other in others if told and common(rows, lines_of(other.shown)) >= min(told)]
+        return [*self.chat.one_with, *alike]
 
     def _head_of(self, other: Chat) -> list[Shown]:
         """What a chat that was taken for this one shows from before the window."""

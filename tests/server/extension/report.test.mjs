@@ -56,6 +56,7 @@ test('a change is told with the visible chat, to the chat\'s own address', async
         path: '/v1/sessions/Mira%20-%202026-11-22%4010h04m05s/events',
         character: 'Mira',
         user_name: 'Alex',
+        is_group: false,
         messages: [
             { role: 'assistant', name: 'Mira', content: 'You are late.' },
             { role: 'user', name: 'Alex', content: 'Good evening.' },

@@ -1,0 +1,31 @@
+"""Whose chat an id names: a front-end's ids are file names, which several characters may have alike."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from memory.transcript import Session
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """The character of a chat as the front-end tells it; in a group, the one who speaks now."""
+
+    character: str = ""
+    is_group: bool = False
+    """Several take part: the character changes, and the chat stays."""
+
+    @property
+    def told(self) -> bool:
+        return bool(self.character) or self.is_group
+
+    def may_have(self, session: Session) -> bool:
+        """Whether a session is of the same character or of a group as well, or one of both does not say."""
+        if not self.told or not (session.character or session.is_group):
+            return True
+        if self.is_group or session.is_group:
+            return self.is_group and session.is_group
+        return self.character == session.character
+
+
+ANYBODY = Whose()

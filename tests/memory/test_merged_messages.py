@@ -1,0 +1,64 @@
+"""What post-processing merges or glues is found again as what was said, in the plain cases one by one."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.truth.memory_under_test import Kept, Memory
+
+GREETING = "Welcome to the inn, stranger."
+INSTRUCTIONS = "Keep replies under 80 words."
+NOTE = "The mood is calm."
+CARD = {"role": "system", "content": "A keeper of an inn."}
+
+
+@pytest.fixture
+async def memory(tmp_path: Path) -> AsyncIterator[Memory]:
+    memory = await Memory.open(tmp_path)
+    yield memory
+    await memory.close()
+
+
+def user(*parts: str) -> dict[str, Any]:
+    return {"role": "user", "content": "\n\n".join(parts)}
+
+
+def character(*parts: str) -> dict[str, Any]:
+    return {"role": "assistant", "content": "\n\n".join(parts)}
+
+
+def texts(kept: Kept) -> list[str]:
+    return [message.text for message in kept.path]
+
+
+@pytest.mark.parametrize("chat_id", ["", "chat-1"])
+async def test_a_first_message_with_other_glue_is_the_same_message(memory: Memory, chat_id: str) -> None:
+    first = [CARD, character(GREETING), user("I lost my hat.", INSTRUCTIONS)]
+    await memory.turn(first, ["Did you now."], chat_id=chat_id)
+    later = [CARD, character(GREETING), user("I lost my hat.", NOTE), character("Did you now.")]
+    kept = await memory.turn([*later, user("I did.", INSTRUCTIONS)], ["Hm."], chat_id=chat_id)
+    assert texts(kept) == [GREETING, "I lost my hat.", "Did you now.", "I did.", "Hm."]
+    assert (await memory.transcript.sessions("local")).total == 1
+
+
+@pytest.mark.parametrize("chat_id", ["", "chat-1"])
+async def test_an_edit_of_one_of_two_merged_messages_leaves_the_other(memory: Memory, chat_id: str) -> None:
+    said = [user("Three?"), character("Five."), user("Six?"), character("Seven.")]
+    apart = [CARD, character(GREETING), {"role": "system", "content": NOTE}, character("Two.")]
+    await memory.turn([*apart, said[0]], ["Five."], chat_id=chat_id)
+    merged = [CARD, character(GREETING, "Two."), *said[:3]]
+    assert texts(await memory.turn(merged, ["Seven."], chat_id=chat_id))[:2] == [GREETING, "Two."]
+    edited = [CARD, character(GREETING, "Two, edited."), *said, user("Eight?")]
+    kept = await memory.turn(edited, ["Nine."], chat_id=chat_id)
+    assert texts(kept)[:3] == [GREETING, "Two, edited.", "Three?"]
+
+
+async def test_an_edit_that_adds_a_paragraph_is_one_message(memory: Memory) -> None:
+    await memory.turn([CARD, character(GREETING), user("One?")], ["Two."], chat_id="chat-1")
+    edited = [CARD, character(GREETING), user("One?", "And more?"), character("Two."), user("Three?")]
+    kept = await memory.turn(edited, ["Four."], chat_id="chat-1")
+    assert texts(kept) == [GREETING, "One?\n\nAnd more?", "Two.", "Three?", "Four."]
