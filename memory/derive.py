@@ -90,9 +90,10 @@ class Derive:
             await self._transcript.set_emotion(key, message.id, emotion.label, emotion.confidence, weight)
 
     async def _message(self, message: Message | None) -> Made:
-        if message is None:
+        text = "" if message is None else certain_text(message)
+        if message is None or not text:
             return Made()
-        encoding = await self._embedder.encode(certain_text(message))
+        encoding = await self._embedder.encode(text)
         stored = Stored.at(self._codec.codes(encoding.tokens), encoding.starts)
         return Made([Item("message", message.id, encoding.pieces)], {message.id: stored})
 

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from memory.glue import paragraphs
+from memory.glue import certain_text
 from memory.path import Path
 from memory.ranking.reading import holds
 from memory.ranking.words import Floats, Postings, WordIndex
 from memory.rows import Ids, stored_ids
+from memory.transcript import Message
 
 Array = npt.NDArray[Any]
 """Any: of whatever kind a column is."""
@@ -50,8 +51,13 @@ def told(
     importance: float,
 ) -> Told:
     """A message as it is stored, as it is added."""
-    said = paragraphs(text)[0] if unsettled else text
+    said = certain(text, speaker, is_certain=not unsettled)
     return Told(message_id, role, speaker, said, created_at, emotion, importance, bool(unsettled))
+
+
+def certain(text: str, speaker: str, *, is_certain: bool) -> str:
+    """`glue.certain_text` of a message that says this."""
+    return certain_text(Message(0, None, "", speaker, text, 0, not is_certain, "", 0.0, 0.0, "", 0.0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -195,9 +201,10 @@ class TreeLines:
     def settle(self, message_id: int, text: str) -> None:
         """An unsettled message's text is known now."""
         with self._lock:
+            said = certain(text, self.names[self._columns.speaker[message_id]], is_certain=True)
             self._words.remove(message_id, self._open.pop(message_id))
-            self._words.add(message_id, text)
-            self._read(message_id, text)
+            self._words.add(message_id, said)
+            self._read(message_id, said)
 
     def feel(self, message_id: int, emotion: str, importance: float) -> None:
         """A message's emotion is known now."""
