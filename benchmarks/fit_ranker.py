@@ -79,7 +79,7 @@ def fitted(sets: dict[str, list[Example]]) -> dict[str, float]:
         for name, found in sets.items():
             total = total + SAY[name] * torch.stack([loss(weights, one) for one in found]).mean()
         total.backward()  # type: ignore[no-untyped-call]
-        return float(total)
+        return float(total.detach())
 
     search.step(closure)  # type: ignore[no-untyped-call]
     return {name: round(value, 2) for name, value in zip(FEATURES, weights.tolist(), strict=True)}

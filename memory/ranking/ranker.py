@@ -55,7 +55,7 @@ WEIGHTS: Mapping[str, float] = {
 Fitted together: for each evidence message, the log-odds of standing above all other messages, with a penalty
 of 0.002 on the squares; on the questions of LoCoMo's conversations 26, 30 and 41 (Maharana et al., 2024), and
 with a tenth of their say each, the first 40 dialogues of MADial-Bench and the first 25 scenarios of a set
-of emotional recall. No text of theirs is in these numbers."""
+of emotional recall. No text of theirs is in these numbers. `python -m benchmarks.fit_ranker` finds them again."""
 
 _WEIGHTS: Floats = np.array([WEIGHTS[name] for name in FEATURES], np.float32)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from graph.build import build_graph
 from tests.graph.conftest import Machine
 
 SMALL = ("the fog", "the tide", "the gulls", "the east wind", "the lamp oil", "the stairs", "the kettle")
@@ -87,6 +90,33 @@ async def test_what_was_just_said_counts_where_the_line_is_no_question(machine: 
     machine.chat.insert(-1, {"role": "user", "content": "What is on that wall?"})
     await machine.say("*looks at the photo of the boat for a long time, the storm in mind*")
     assert fact in "\n".join(m["content"] for m in machine.prompt())
+
+
+class Longest:
+    """A reranker that likes long texts."""
+
+    name = "longest"
+
+    async def scores(self, query: str, texts: Sequence[str]) -> list[float]:
+        return [float(len(text)) for text in texts]
+
+    async def close(self) -> None:
+        """Nothing to close."""
+
+
+async def test_a_cross_encoder_puts_the_memories_in_its_own_order(machine: Machine) -> None:
+    short, long = (
+        "Ines repairs clocks.",
+        "My sister Ines repairs clocks in Lisbon, old ones, with her own hands.",
+    )
+    await told(machine, {7: short, 41: long})
+    resources = replace(machine.resources, reranker=Longest())
+    machine.graph = build_graph(resources, checkpointer=resources.checkpointer)
+    machine.chat.append({"role": "user", "content": "What does Ines repair?"})
+    state = await machine.run([*machine.system, *machine.chat], kind="quiet")
+    texts = [m["text"] for m in state["memories"]]
+    assert texts == sorted(texts, key=len, reverse=True)
+    assert texts.index(long) < texts.index(short)
 
 
 async def test_a_rewound_turn_recalls_the_same(machine: Machine) -> None:
