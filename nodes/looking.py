@@ -31,7 +31,7 @@ from nodes.sight import Sight, ground_of, look
 from nodes.texts import TreeTexts
 from nodes.unsaid import Shelf, Shelves
 
-KEPT_TURNS = 16
+KEPT_TURNS = 4
 ELSEWHERE = 20
 """Candidates of each other chat."""
 UNSAID = 40
