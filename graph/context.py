@@ -39,7 +39,7 @@ class TurnContext:
     labels (1 + 0.3 * importance)."""
     only: Filter | None = None
     """Narrows what may be recalled."""
-    candidates: int = 200
+    candidates: int = 160
     """How many messages of the chat `retrieve` hands to `rerank`."""
     memories: int = 64
     """How many memories `rerank` hands to `budget` at most; how many it does, their scores decide."""

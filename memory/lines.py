@@ -195,9 +195,10 @@ class TreeLines:
     def settle(self, message_id: int, text: str) -> None:
         """An unsettled message's text is known now."""
         with self._lock:
+            said = said_in(text, self.names[self._columns.speaker[message_id]], is_certain=True)
             self._words.remove(message_id, self._open.pop(message_id))
-            self._words.add(message_id, text)
-            self._read(message_id, text)
+            self._words.add(message_id, said)
+            self._read(message_id, said)
 
     def feel(self, message_id: int, emotion: str, importance: float) -> None:
         """A message's emotion is known now."""

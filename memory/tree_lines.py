@@ -11,9 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
+from memory import glue
+from memory import lines as in_memory
 from memory.files import transaction
-from memory.lines import Told as Told
-from memory.lines import TreeLines, told
+from memory.lines import Told, TreeLines, told
 from memory.ranking import reading, words
 
 KEPT_FROM = 1_000
@@ -82,6 +83,6 @@ def _emotions_are_due(connection: sqlite3.Connection) -> bool:
 def _format() -> str:
     """Names the code that read the messages: what other code read is not taken for its own."""
     code = blake2b(digest_size=16)
-    for module in (words, reading):
+    for module in (glue, in_memory, reading, words):
         code.update(Path(module.__file__ or "").read_bytes())
     return code.hexdigest()

@@ -122,6 +122,7 @@ def _in_halves(query: Floats, codes: Codes, lengths: Counts) -> Floats:
     """The same by the CPU's matrix units, for texts of like length side by side, in order of length."""
     import torch  # not before an embedder has loaded it
 
+    torch.set_num_threads(1)  # it is kept by thread, and this is any of a pool's
     best = np.empty((len(lengths), len(query)), np.float32)
     columns = torch.from_numpy(query).bfloat16().T.contiguous()
     bytes_as_halves = torch.from_numpy(_DECODED).bfloat16().view(torch.int16).numpy().view(np.uint64)[:, 0]

@@ -175,10 +175,11 @@ def _window_counts(state: TurnState, measured: Measured, path: Path, window_at: 
     """
     counts = [0] * (len(path) - window_at)
     begins = [0, *(row["index"] for row in state.window[1:]), len(state.messages)]
+    conversation = measured.conversation
     for i, row in enumerate(state.window):
         position = path.position(row["id"] if row["id"] is not None else -i - 1)
         if position is not None:
-            counts[position - window_at] = sum(measured.conversation[begins[i] : begins[i + 1]])
+            counts[position - window_at] = sum(conversation[begins[i] : begins[i + 1]])
     return counts
 
 

@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
-from graph.context import Filter, TurnContext
+from graph.context import TurnContext
 from graph.state import TurnState
 from memory.glue import certain_text
-from memory.incoming import text_of
 from memory.lines import TreeLines
 from memory.path import Path
 from memory.ranking.reading import read_asked, tells_something
@@ -24,20 +22,20 @@ from memory.vectors import VectorIndex
 from models.embedding import Embedder
 from models.encoding import Encoding
 from models.token_codes import TokenCodec, rows
+from nodes.asking import asker_of, before_newest, query_text, unseen_lines
+from nodes.filter import passing
 from nodes.history import Said
 from nodes.other_chats import Here, OtherChats, is_group
-from nodes.query import CONTEXT_LINES, Query, SaidLine, Wording, query_of, said_line
-from nodes.sight import Ground, Sight, ground_of, look
+from nodes.query import Query, SaidLine, Wording, query_of, said_line
+from nodes.sight import Sight, ground_of, look
 from nodes.texts import TreeTexts
-from nodes.unsaid import Shelves
+from nodes.unsaid import Shelf, Shelves
 
-KEPT_TURNS = 16
+KEPT_TURNS = 4
 ELSEWHERE = 20
 """Candidates of each other chat."""
 UNSAID = 40
 """Candidates among what nobody says."""
-UNSEEN_CHARACTERS = 800
-"""Of lines that were never embedded, so many are read in one pass with the newest message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,22 +101,26 @@ class Looking:
         key, terms = begun.key, begun.wording.terms
         ground = await ground_of(self.texts(key), begun.tree, path, terms)
         shelf = await self.shelves.shelf(state, key, path, context.only)
-        unsaid = await ground_of(shelf, shelf.lines, shelf.path, terms)
         encoding = await begun.encoding
         query = query_of(begun.wording, encoding, self.codec.project(encoding.tokens))
         cosine = await self.vectors.similarities(key, "message", query.vector, path)
         allowed = passing(context.only, ground) & ~np.isin(ground.at.ids, state.moved)
         sights = [await look(query, ground, cosine, allowed, context.candidates)]
-        if shelf.texts:
-            every = np.ones(len(shelf.texts), np.bool_)
-            sights.append(await look(query, unsaid, shelf.cosine(query.vector), every, UNSAID))
-        if context.memory == "character":
-            sights += await self._elsewhere(state, context, key, query)
-        looked = Looked(query, sights)
-        self._kept[state.turn_id] = looked
+        sights += await self._unsaid(shelf, query) if shelf.texts else []
+        sights += await self._elsewhere(state, context, key, query) if context.memory == "character" else []
+        return self._keep(state.turn_id, Looked(query, sights))
+
+    def _keep(self, turn_id: str, looked: Looked) -> Looked:
+        self._kept[turn_id] = looked
         while len(self._kept) > KEPT_TURNS:
             self._kept.popitem(last=False)
         return looked
+
+    async def _unsaid(self, shelf: Shelf, query: Query) -> list[Sight]:
+        """What bears on the query without having been said."""
+        ground = await ground_of(shelf, shelf.lines, shelf.path, query.terms)
+        every = np.ones(len(shelf.texts), np.bool_)
+        return [await look(query, ground, shelf.cosine(query.vector), every, UNSAID)]
 
     def texts(self, key: TreeKey) -> TreeTexts:
         return TreeTexts(key, self.transcript, self.vectors, self.codes)
@@ -152,78 +154,3 @@ class Looking:
         sight = await look(query, ground, cosine, allowed, ELSEWHERE)
         unheard = await self.others.unheard(here, key, ground.at.ids[sight.rows])
         return replace(sight, rows=sight.rows[unheard])
-
-
-def query_text(state: TurnState) -> str:
-    """What is answered: the newest user message, or the window's last row where there is none."""
-    if state.newest.strip() or not state.window:
-        return state.newest
-    return text_of(state.messages[state.window[-1]["index"]].get("content"))
-
-
-def asker_of(state: TurnState) -> str:
-    """Who says the newest message."""
-    row = state.window[newest_row_at(state)] if state.window else {}
-    return str(row.get("speaker") or (state.user_name if row.get("role") == "user" else ""))
-
-
-def newest_row_at(state: TurnState) -> int:
-    """The window's row of the last user message; the last row where there is none."""
-    users = [n for n, row in enumerate(state.window) if row["role"] == "user"]
-    return users[-1] if users else len(state.window) - 1
-
-
-def before_newest(state: TurnState) -> list[int]:
-    """The ids just before the newest message, in the request, or on the path where the request shows it alone.
-
-    Negative ones are not stored yet.
-    """
-    if not state.window:
-        return []
-    at = newest_row_at(state)
-    if at:
-        shown = state.window[max(at - CONTEXT_LINES, 0) : at]
-        return [row["id"] or -n for n, row in enumerate(shown, 1 + max(at - CONTEXT_LINES, 0))]
-    path = Path(state.path)
-    position = path.position(state.window[0]["id"] or -1) or 0
-    return path.slice(position - CONTEXT_LINES, position)
-
-
-def unseen_lines(state: TurnState, before: Sequence[int]) -> list[str]:
-    """The texts of lines before the newest that were never embedded, as far as one pass reads them with it."""
-    found: list[str] = []
-    room = UNSEEN_CHARACTERS - len(query_text(state))
-    for i in reversed(before):
-        if i < 0:
-            row = state.window[-i - 1]
-            text = row["text"] if "text" in row else text_of(state.messages[row["index"]].get("content"))
-            text = " ".join(text.split())
-            room -= len(text)
-            if room < 0:
-                break
-            found.insert(0, text)
-    return found
-
-
-def passing(only: Filter | None, ground: Ground) -> npt.NDArray[np.bool_]:
-    """Which of the messages a filter lets pass."""
-    at = ground.at
-    passes = np.ones(len(at.ids), np.bool_)
-    if only is None:
-        return passes
-    if only.role:
-        passes &= at.user == (only.role == "user")
-    if only.speaker:
-        passes &= at.speaker == index_in(ground.names, only.speaker)
-    if only.emotion:
-        passes &= at.emotion == index_in(ground.emotions, only.emotion)
-    if only.since is not None:
-        passes &= at.created_at >= only.since
-    if only.until is not None:
-        passes &= at.created_at < only.until
-    return passes & ("message" in only.kinds)
-
-
-def index_in(names: Sequence[str], name: str) -> int:
-    """Where a name stands, letter case aside; -2 (nobody's) where it does not."""
-    return next((n for n, known in enumerate(names) if known.casefold() == name.casefold()), -2)

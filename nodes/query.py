@@ -17,7 +17,7 @@ from models.encoding import Encoding, unit
 
 CONTEXT_LINES = 6
 """Lines before the newest that count."""
-MOST_TOKENS = 64
+MOST_TOKENS = 48
 """Tokens of a query that are compared; of more, function words and the oldest fall out first."""
 
 _WORD = re.compile(r"[^\W_]+")

@@ -22,8 +22,9 @@ from memory.token_codes import Stored
 from memory.transcript import Message
 from models.encoding import unit
 from models.reranker import Reranker
+from nodes.asking import query_text
 from nodes.choosing import Scored, distinct, worth_telling
-from nodes.looking import Looked, Looking, query_text
+from nodes.looking import Looked, Looking
 from nodes.passage import passage
 from nodes.query import Query
 from nodes.sight import Sight, columns, to_read

@@ -13,8 +13,9 @@ from graph.context import TurnContext
 from graph.state import TurnState
 from memory.ranking.reading import tells_something
 from memory.transcript import TreeKey
+from nodes.asking import query_text
 from nodes.history import Ruler, Said, history_from
-from nodes.looking import Looking, query_text
+from nodes.looking import Looking
 from nodes.sight import Sight
 
 

@@ -89,10 +89,11 @@ def _ground(
     at, names, emotions = tree.of(path), list(tree.names), list(tree.emotions)
     impacts, most = tree.impacts(list(terms), path)
     weights = np.array(list(terms.values()), np.float32)
+    if (weights != 1).any():
+        impacts *= weights[:, None]
+        most *= weights
     origin = (session.session_id, session.key.tree_id) if session else ("", "")
-    return Ground(
-        texts, *origin, names, emotions, at, lines_of(at), impacts * weights[:, None], most * weights
-    )
+    return Ground(texts, *origin, names, emotions, at, lines_of(at), impacts, most)
 
 
 async def look(

@@ -30,6 +30,8 @@ LATER = 1.0
 KEPT_TEXTS = 5_000
 """Texts whose vectors are kept, about 4 KB each."""
 KEPT_SHELVES = 50
+EXTRACTIVE = "extractive"
+"""Summaries from this source are made of messages, which are found themselves."""
 APART = 86_400.0
 """Seconds between texts, so that none is another's neighbour."""
 
@@ -141,7 +143,8 @@ class Shelves:
         if wanted and "card" in kinds:
             found += await self._card(state, key)
         if wanted and "summary" in kinds and len(before):
-            found += [Unsaid("summary", s.id, s.text) for s in await self.transcript.summaries(key, before)]
+            made = [s for s in await self.transcript.summaries(key, before) if s.source != EXTRACTIVE]
+            found += [Unsaid("summary", s.id, s.text) for s in made]
         if wanted and "lore" in kinds:
             found += await self._lore(state, key)
         return self._shelf(key, tuple(found))

@@ -205,7 +205,7 @@ def test_the_first_stage_keeps_the_best_and_the_lines_beside_them() -> None:
     cosine[20] = 1
     best = candidates(first_scores(read_asked("?", NAMES), cosine, np.zeros((0, 50), np.float32), told), 1)
     assert best.tolist() == [20]
-    assert with_neighbours(best, told).tolist() == [18, 19, 20]
+    assert with_neighbours(best, told).tolist() == [19, 20]
 
 
 def test_mood_counts_when_a_question_is_asked_and_not_otherwise() -> None:

@@ -180,6 +180,8 @@ async def test_sessions_and_reindex_work_without_a_server(cli: Cli, settings: Se
     assert code == 0 and "1 chats, 2 vectors." in out
     code, out, _ = await cli("sessions", "show", "c1")
     assert code == 0 and "The key is blue." in out
+    async with serving(settings) as live:
+        assert await live.resources.codes.count() == 2
 
 
 @pytest.mark.parametrize("args", [["sessions"], ["sessions", "show", "c1"], ["export", "--all", "-o", "x"]])

@@ -76,6 +76,7 @@ async def test_a_message_of_long_ago_is_recalled_after_an_import(live: Live, fak
     filler = [line(("Alex", "Mira")[i % 2], f"Small talk number {i}.", 6) for i in range(60)]
     await put(live, chat(*MIRA, *filler))
     await idle(live)
+    assert await live.resources.codes.count() == await live.resources.vectors.count() == await count(live)
     fake.script(says("Ines."))
     window = [(("user", "assistant")[i % 2], f"Small talk number {i}.") for i in range(40, 60)]
     await send(live, window, "What is my sister called?")
