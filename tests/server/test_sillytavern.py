@@ -141,10 +141,9 @@ def test_the_reply_of_another_group_member_is_not_continued() -> None:
     start = s("[Start a new group chat. Group members: Ysolde, Orla]")
     prefills = replace(DEFAULT, continue_prefill=True)
     for name, kind in (("Orla", "normal"), ("Ysolde", "continue")):
-        body = {"messages": [s(MAIN), start, u("Hello."), a(f"{name}: Hm.")], "stream": True}
-        assert interpret(body, ST, markers=prefills).kind == kind
-        body["messages"].insert(-1, s(RULES))
-        assert interpret(body, ST).kind == kind
+        said, reply = [s(MAIN), start, u("Hello.")], a(f"{name}: Hm.")
+        assert interpret({"messages": [*said, reply]}, ST, markers=prefills).kind == kind
+        assert read(*said, s(RULES), reply).kind == kind
 
 
 def test_a_chat_that_ends_with_the_character_is_continued_only_where_that_is_told() -> None:
