@@ -110,6 +110,11 @@ class Settings(BaseSettings):
     marker_continue: str = Field(
         "[Continue your last message", description="SillyTavern's Continue nudge; paste the whole text"
     )
+    continue_prefill: bool = Field(
+        False,
+        description="its Continue prefill is switched on: a request that ends with the character's message "
+        "is a continue, not an empty message that was sent",
+    )
     marker_impersonate: str = Field(
         "[Write your next reply from the point of view of", description="its Impersonation prompt"
     )

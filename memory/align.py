@@ -24,6 +24,8 @@ __all__ = ["Aligner", "Alignment", "Change", "Incoming", "align", "fingerprint",
 
 TELLING_ROWS = 3
 """So many rows that a tree holds off the path tell that they are another line of it."""
+MOST_NOTES = 2
+"""So many messages before a chat's first one may be what a front-end writes into it in a speaker's role."""
 LONE_PATH = 16
 """A longer path is no single message and its answers."""
 
@@ -132,6 +134,8 @@ def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches
     merged, head = merged_before(window, first.row, first.position, path, tree) or (0, first.position)
     for row in reversed(range(first.row - merged)):
         head = place_before(window[row], head, path, tree)
+    if head <= MOST_NOTES and _went_elsewhere(path.slice(0, head), window, found, tree):
+        head = 0
     gaps = _Gaps(head, path.slice(head, first.position), [], first.row > 0)
     for before, after in pairwise(found):
         absent = path.slice(before.position + 1, after.position)
@@ -147,6 +151,16 @@ def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches
             shown_after = row
         gaps.holes += [(shown_after, i) for i in absent]
     return gaps
+
+
+def _went_elsewhere(head: Sequence[int], window: Sequence[Incoming], found: Matches, tree: TreeView) -> bool:
+    """Whether the window shows the path's first messages in other places: they are notes of the front-end's.
+
+    Not in the place of its last row: there somebody may say the same again.
+    """
+    matched = {match.row for match in found}
+    new = {row.fingerprint for n, row in enumerate(window[:-1]) if n not in matched}
+    return all(tree.fingerprint(i) in new for i in head)
 
 
 def _rows(

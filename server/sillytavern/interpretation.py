@@ -11,8 +11,12 @@ What the body alone cannot tell (a tag with `kind` settles each):
   post-processing merged the system messages; unless the prompt begins as a shipped extension's does.
 - A normal turn is taken for quiet when streaming is off, the user sent an empty message, and exactly two
   system messages (a note at depth 0 and post-history instructions) follow the character's last message.
-- An empty message sent in a chat without post-history instructions ends with the character's message, as a
-  continue prefill does, and is taken for it. Merged into a single message, either is a normal turn.
+- A continue prefill (off by default in SillyTavern) ends with the character's message, as an empty message
+  does that was sent without post-history instructions. It is taken for a normal turn unless CONTINUE_PREFILL
+  is set or a system message stands before the message, as post-history instructions do; merged into a single
+  message it always is.
+- An empty message is taken for a continue where the setting is set, or where there are no post-history
+  instructions and a note or narrator stands directly before the character's last message.
 - With edited markers a continue is a normal turn, and an impersonation a normal turn or, unstreamed, quiet.
 - Raw requests that play a role ("You are an expert summarizer"), that stream, or that have three or more
   messages are taken for normal turns; so is a lone message of a client that names its user.

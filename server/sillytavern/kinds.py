@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graph.state import ChatMessage, Kind
+from memory.incoming import ROLES
 from nodes.card_text import describes_someone, is_task
 from server.sillytavern.markers import BREAK, MAIN, PREFIX, Markers, has_line, is_group, role_of, text_in
 from server.sillytavern.nudges import is_rewritten
@@ -89,12 +90,19 @@ def _is_continue(
     if role_of(last) == "assistant":
         speaker = PREFIX.match(text_in(last))
         of_another = speaker is not None and speaker["name"] in others
-        return bool(text_in(last).strip()) and not of_another
+        is_prefill = markers.continue_prefill or _is_moved(messages)
+        return bool(text_in(last).strip()) and not of_another and is_prefill
     if not has_line(closing, markers.continue_nudge):
         return False
     if role_of(last) == "system":
         return chat_end >= 0 and role_of(messages[chat_end]) == "assistant"
     return len(messages) == 1 or role_of(messages[-2]) == "assistant"
+
+
+def _is_moved(messages: Sequence[ChatMessage]) -> bool:
+    """Whether the last message stands behind post-history instructions, where a continue prefill moves it."""
+    chat = any(role_of(message) in ROLES for message in messages[:-2])
+    return chat and role_of(messages[-2]) == "system"
 
 
 def _closing_text(messages: Sequence[ChatMessage]) -> str:

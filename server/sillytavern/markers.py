@@ -28,6 +28,8 @@ class Markers:
     """The beginnings of the texts by which a request shows its kind; users edit them in SillyTavern."""
 
     continue_nudge: str = "[Continue your last message"
+    continue_prefill: bool = False
+    """A continue has no nudge: it ends with the character's message."""
     impersonation: str = "[Write your next reply from the point of view of"
     group_nudge: str = "[Write the next reply only as"
     new_chat: str = "[Start a new Chat]"
@@ -57,6 +59,7 @@ def markers_of(settings: Settings) -> Markers:
     placeholders = (text.strip() for text in settings.marker_placeholder.split("|"))
     return Markers(
         continue_nudge=_fixed(settings.marker_continue),
+        continue_prefill=settings.continue_prefill,
         impersonation=_fixed(settings.marker_impersonate),
         group_nudge=_fixed(settings.marker_group_nudge),
         new_chat=_fixed(settings.marker_new_chat),

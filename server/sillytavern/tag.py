@@ -34,7 +34,7 @@ class Tag:
     character: str
     user_name: str
     members: list[str]
-    """Who is in the group; none in a chat with one character."""
+    is_group: bool
     injected: list[tuple[int, str]]
     """Place and text of what the front-end put between the chat's messages: before post-processing."""
 
@@ -51,13 +51,15 @@ def read_tag(
     last = _KINDS.get(_first(metadata, "gen_type").lower())
     group = metadata.get("group") or metadata.get("group_members") or metadata.get("members")
     character = _first(metadata, "character", "char")
+    members = _members(group, character)
     return Tag(
         chat_id=word_of(path_chat_id) or header(headers, "x-chat-id") or _first(metadata, "chat_id"),
         kind=told or last,
         kind_is_last=told is None and last is not None,
         character=character,
         user_name=_first(metadata, "user_name"),
-        members=_members(group, character),
+        members=members,
+        is_group=bool(members) if isinstance(group, list) else len(members) > 1,
         injected=_injected(metadata.get("injected")),
     )
 
@@ -65,15 +67,14 @@ def read_tag(
 def told_whose(body: Mapping[str, Any], headers: Mapping[str, str]) -> Whose:  # Any: a request as it came
     """Whose chat the chat's id names, as the tag tells it; what the texts alone say is not asked here."""
     tag = read_tag(body, headers, "")
-    return Whose(tag.character, len(tag.members) > 1)
+    return Whose(tag.character, tag.is_group)
 
 
 def _members(group: object, character: str) -> list[str]:
     """The names of a group; outside of groups `{{group}}` is the character's name, in which may be commas."""
     if isinstance(group, str):
-        group = [] if group.strip() == character else group.split(",")
-    names = [word for name in group if (word := word_of(name))] if isinstance(group, list) else []
-    return [] if names == [character] else names
+        group = [group] if group.strip() == character else group.split(",")
+    return [word for name in group if (word := word_of(name))] if isinstance(group, list) else []
 
 
 def word_of(value: object) -> str:

@@ -18,11 +18,11 @@ from server.transfer.lines import clean
 MOST_MEMBERS = 1_000_000
 MAX_UNPACKED = 8 * 2**30
 """Bytes that an archive may hold once unpacked."""
-GROUP_CHATS = "group chats"
+GROUP_CHATS, CHARACTERS = "group chats", "characters"
 _HOMES: dict[str, tuple[str, ...]] = {
     "chats": (".jsonl",),
     GROUP_CHATS: (".jsonl",),
-    "characters": (".png", ".json"),
+    CHARACTERS: (".png", ".json"),
     "worlds": (".json",),
     "groups": (".json",),
 }
@@ -63,6 +63,11 @@ def is_private(name: str) -> bool:
     """Whether a chat's place says that it is one with a single character."""
     parts = PurePosixPath(name).parts
     return len(parts) > 2 and parts[-3] == "chats"
+
+
+def is_of_user_folder(name: str) -> bool:
+    """Whether a card's place says that it is one of a SillyTavern user's, who knows it by its file's name."""
+    return PurePosixPath(name.replace("\\", "/")).parent.name == CHARACTERS
 
 
 def about(name: str, modified_at: float) -> About:

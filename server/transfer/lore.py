@@ -1,4 +1,4 @@
-"""Lorebooks in their two shapes: SillyTavern's world files, and the book inside a card."""
+"""Lorebooks in their shapes: SillyTavern's world files, V3 lorebooks, and the book inside a card."""
 
 from __future__ import annotations
 
@@ -11,17 +11,23 @@ from memory.library import Book, LoreEntry
 from server.transfer.lines import clean, stripped
 
 MOST_ENTRIES = 100_000
+V3 = "lorebook_v3"
+"""The `spec` of a lorebook by itself (Character Card V3), whose `data` is what a card has inside."""
 
 
 def is_world(content: dict[str, Any]) -> bool:
-    """Whether a JSON is a world file (Any: JSON, here and below)."""
-    return isinstance(content.get("entries"), dict | list) and "data" not in content
+    """Whether a JSON is a lorebook by itself (Any: JSON, here and below)."""
+    is_of_sillytavern = isinstance(content.get("entries"), dict | list) and "data" not in content
+    return is_of_sillytavern or content.get("spec") == V3
 
 
 def read_world(content: dict[str, Any], name: str) -> Book:
-    """The book of a world file; raises BadRequest where it is none."""
-    title = stripped(content.get("name")) or name
-    return Book(title or "World", _entries(content.get("entries")))
+    """The book of a file that `is_world`; raises BadRequest where it holds none."""
+    book = content.get("data") if content.get("spec") == V3 else content
+    if not isinstance(book, dict):
+        raise BadRequest("The lorebook has no data.")
+    title = stripped(book.get("name")) or name
+    return Book(title or "World", _entries(book.get("entries")))
 
 
 def read_card_book(content: dict[str, Any], character: str) -> Book | None:

@@ -17,7 +17,7 @@ from graph.resources import Resources
 from memory.library import Character, Library, Scope
 from server.cards import MAX_FILE_BYTES, card_json, card_of
 from server.dependencies import OWNER
-from server.transfer.archive import is_private, members
+from server.transfer.archive import is_of_user_folder, is_private, members
 from server.transfer.chat_file import About, is_header, is_message, read_chat
 from server.transfer.chat_import import import_chat
 from server.transfer.lines import clean, json_lines
@@ -119,12 +119,22 @@ def _put_json(library: Library, content: dict[str, Any], about: About) -> Report
 
 def _put_card(library: Library, content: dict[str, Any], about: About, report: Report) -> None:
     name, now = clean(card_of(content).name), time.time()
-    report.characters = int(library.put_character(OWNER, Character(about.stem or name, name, content), now))
+    source = _source_of_card(about, name)
+    report.characters = int(library.put_character(OWNER, Character(source, name, content), now))
     carried = read_card_book(content, name)
     if carried is not None:
         report.lore = library.put_book(OWNER, carried, now)
     if world := world_of_card(content):
         library.bind(OWNER, world, "character", name)
+
+
+def _source_of_card(about: About, name: str) -> str:
+    """By what a card is told from others: its file where that is named as SillyTavern does, else its name.
+
+    Downloads of different characters are often called the same.
+    """
+    is_telling = is_of_user_folder(about.name) or about.stem.startswith(name)
+    return about.stem if about.stem and is_telling else name
 
 
 def _like_a_card(content: dict[str, Any]) -> bool:

@@ -369,3 +369,12 @@ def test_what_comes_back_with_others_that_were_edited_is_not_stored_again():
     chat.commit(found, ["a:Welcome.", "u:one edited", "a:r1"])
     back = ["a:Welcome.", "u:one edited again", "a:r0", "u:two"]
     assert chat.align(*back).rows == [1, None, None, chat["u:two"]]
+
+
+def test_a_note_that_stood_before_the_first_message_goes_where_the_window_shows_it():
+    chat = Chat("u:A storm.", "a:Welcome.", "u:one", "a:r1")
+    lines = ["a:Welcome.", "u:A storm.", "u:one", "a:r1", "u:two"]
+    found = chat.align(*lines)
+    assert chat.shown(found, lines) == lines
+    again = ["a:Welcome.", "u:one", "a:r1", "u:A storm."]
+    assert chat.shown(chat.align(*again), again) == ["u:A storm.", *again]

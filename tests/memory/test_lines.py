@@ -119,10 +119,11 @@ async def test_an_unknown_tree_has_no_lines(transcript: SqliteTranscript) -> Non
     assert len(lines.of(Path([])).ids) == 0 and lines.names == []
 
 
-async def test_of_an_unsettled_message_only_the_first_paragraph_counts_until_it_is_settled(
+async def test_of_an_unsettled_message_only_what_its_speakers_name_leads_counts_until_it_is_settled(
     chat: Chat,
 ) -> None:
-    [glued] = await chat.say(said("The boat.\n\nWrite in the style of a violin.", unsettled=True))
+    text = "Alex: The boat.\n\nWrite in the style of a violin."
+    [glued] = await chat.say(said(text, speaker="Alex", unsettled=True))
     path = Path([[glued, glued]])
     for lines in (await chat.lines(), await chat.lines()):
         assert (lines.impacts(["boat", "violin"], path)[0][:, 0] > 0).tolist() == [True, False]

@@ -181,3 +181,20 @@ async def test_imported_chats_of_one_name_that_go_on_under_ids_of_their_own_are_
     again = await put(live, files(BOTH, *BOTH), "chats.zip")
     assert [s["id"] for s in again["sessions"]] == ids
     assert await count(live) == 10
+
+
+async def test_a_branch_that_comes_before_its_main_chat_is_of_its_own_characters_chat(live: Live) -> None:
+    def rows(*said: tuple[str, str]) -> list[dict[str, Any]]:
+        return [
+            line("Tobias" if r == "assistant" else "Alex", text, 1 + n) for n, (r, text) in enumerate(said)
+        ]
+
+    await put(live, files(BOTH, "Mira"), "chats.zip")
+    header = {"chat_metadata": {"main_chat": "Main"}}
+    branch = chat(*rows(*TOBIAS, ("user", "By boat?"), ("assistant", "No.")), header=header)
+    (branched,) = (await put(live, branch, "Branch #1.jsonl"))["sessions"]
+    (main,) = (await put(live, chat(*rows(*TOBIAS, *MORE)), "Main.jsonl"))["sessions"]
+    told = (await live.http.get(f"/v1/sessions/{branched['id']}")).json()
+    assert told["forked_from"] == main["id"]
+    assert await shown(live, "Tobias/Main") == [*TOBIAS, *MORE]
+    assert await shown(live, "Mira/Main") == MIRA

@@ -83,3 +83,10 @@ async def test_the_server_reads_them_from_its_settings(settings: Any, fake: Fake
         body = chat(("system", "[Antworte als Alex, im Stil von Alex.]")) | {"stream": False}
         answer = await live.http.post("/v1/chat/completions", json=body)
         assert answer.headers["x-turn-kind"] == "impersonate"
+
+
+async def test_the_server_is_told_that_a_continue_has_no_nudge(settings: Any, fake: FakeOpenAI) -> None:
+    for prefills, kind in ((False, "normal"), (True, "continue")):
+        async with serving(settings.model_copy(update={"continue_prefill": prefills})) as live:
+            answer = await live.http.post("/v1/chat/completions", json=chat() | {"stream": False})
+            assert answer.headers["x-turn-kind"] == kind

@@ -121,6 +121,12 @@ async def test_a_continued_reply_is_one_message(chat: Chat, rules: list[Message]
     assert await chat.shown() == chat.expected()
 
 
+async def test_an_empty_message_leaves_the_last_reply_and_adds_one(chat: Chat) -> None:
+    await chat.ask("normal", chat.said, "Fish soup.")
+    chat.add("Mira", "Fish soup.")
+    assert await chat.shown() == chat.expected()
+
+
 async def test_an_impersonation_writes_nothing(chat: Chat) -> None:
     before, session = await chat.shown(), chat.session
     await chat.ask("impersonate", [*chat.said, s(RULES)], "I take some.", IMPERSONATE)

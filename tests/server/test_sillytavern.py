@@ -54,8 +54,9 @@ def read(*messages: Message, stream: bool = True, **fields: Any) -> Interpretati
         [u("Hello?"), s("One."), s("Two."), s("Three.")],
         [s(RULES)],
         [s("One."), s("Two."), s("Three.")],
+        [],
     ],
-    ids=["bare", "rules", "note+rules", "preset", "empty message", "empty message, preset"],
+    ids=["bare", "rules", "note+rules", "preset", "empty message", "empty message, preset", "no rules"],
 )
 def test_turns_are_normal_streamed_or_not(tail: list[Message], stream: bool) -> None:
     assert read(*AFTER_REPLY, *tail, stream=stream).kind == "normal"
@@ -138,8 +139,19 @@ def test_unstreamed_group_turns_are_never_quiet() -> None:
 
 def test_the_reply_of_another_group_member_is_not_continued() -> None:
     start = s("[Start a new group chat. Group members: Ysolde, Orla]")
-    assert read(s(MAIN), start, u("Hello."), a("Orla: Hm.")).kind == "normal"
-    assert read(s(MAIN), start, u("Hello."), a("Ysolde: Hm.")).kind == "continue"
+    prefills = replace(DEFAULT, continue_prefill=True)
+    for name, kind in (("Orla", "normal"), ("Ysolde", "continue")):
+        said, reply = [s(MAIN), start, u("Hello.")], a(f"{name}: Hm.")
+        assert interpret({"messages": [*said, reply]}, ST, markers=prefills).kind == kind
+        assert read(*said, s(RULES), reply).kind == kind
+
+
+def test_a_chat_that_ends_with_the_character_is_continued_only_where_that_is_told() -> None:
+    assert read(*OPENING).kind == read(*AFTER_REPLY).kind == "normal"
+    assert read(*AFTER_REPLY, metadata={"kind": "continue"}).kind == "continue"
+    prefills = replace(DEFAULT, continue_prefill=True)
+    for messages in (OPENING, AFTER_REPLY):
+        assert interpret({"messages": messages, "stream": True}, ST, markers=prefills).kind == "continue"
 
 
 @pytest.mark.parametrize(
