@@ -76,6 +76,13 @@ class Settings(BaseSettings):
         description="how feelings count in recall: auto (where a question has a mood), off, seed (a factor on equal "
         "labels); a request may say otherwise (header X-Memory-Emotion or metadata.memory_emotion)",
     )
+    max_memories: int = Field(
+        10,
+        ge=1,
+        le=64,
+        description="memories in a prompt at most, and with the best ones the rest of their exchange; more find "
+        "more and change more of the prompt each turn, which a provider's prompt cache pays for",
+    )
     summarize_after_messages: int = Field(20, ge=4, description="a summary every so many messages")
     summary_words: int = Field(200, ge=20, le=2000, description="about how long a summary is")
     checkpoint_turns: int = Field(50, ge=1, description="turns a chat whose checkpoints are kept")

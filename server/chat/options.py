@@ -42,6 +42,7 @@ def turn_context(
     emotion = _chosen(body, headers, "memory_emotion", EMOTIONS)
     return TurnContext(
         owner,
+        memories=settings.max_memories,
         memory=scope or settings.memory_scope,
         emotion=emotion or settings.memory_emotion,
         only=_filter(_metadata(body).get("memory_filter")),
