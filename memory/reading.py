@@ -103,8 +103,10 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
             taken = any(i == other.id for other in reading.settled)
             if moved and not taken and _stands_there(i, path, tree, reading):
                 part = _part(row, said)
-                reading.settled.append(Settled(i, part.text, part.fingerprint))
                 reading.glue |= rest | glue_of([other for other in parts if other not in said])
+                if tree.ids_of(part.fingerprint):
+                    return part
+                reading.settled.append(Settled(i, part.text, part.fingerprint))
                 return replace(part, fingerprint=tree.fingerprint(i))
     return None
 
