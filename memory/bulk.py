@@ -57,6 +57,23 @@ class SessionLine:
     last_replies: Sequence[int] = ()
 
 
+def line_of(session: Session) -> SessionLine:
+    """A session as it is, of version 0 and without its last turn."""
+    return SessionLine(
+        session_id=session.session_id,
+        path=session.path.ranges,
+        created_at=session.created_at,
+        updated_at=session.updated_at,
+        chat_id=session.chat_id,
+        character=session.character,
+        user_name=session.user_name,
+        forked_from=session.forked_from,
+        left_behind=session.left_behind,
+        is_group=session.is_group,
+        history_from=session.history_from,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class BulkSummary:
     """A summary and the messages it stands on, references as in `SessionLine.path`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from memory.align import TELLING_ROWS, Aligner, Alignment, Incoming, align
-from memory.bulk import BulkWrite, SessionLine
+from memory.bulk import BulkWrite, SessionLine, line_of
 from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest
 from memory.files import safe_name
 from memory.locks import KeyedLocks
@@ -202,7 +202,7 @@ class Sessions:
         """Keep a line that a turn left, unless the turn only took messages from its end."""
         now = await self._transcript.session(left.key.owner, left.session_id)
         if now is not None and any(i not in left.path for i in now.path):
-            await self._transcript.absorb(BulkWrite(left.key, [_line_of(left)], []))
+            await self._transcript.absorb(BulkWrite(left.key, [_left_line(left)], []))
 
     @staticmethod
     def _new(request: Request, session_id: str) -> Assignment:
@@ -266,19 +266,9 @@ def _may_be_of(line: Session, named: Session) -> bool:
     return not own and (line.chat_id == named.chat_id or (line.left_behind and not line.chat_id))
 
 
-def _line_of(left: Session) -> SessionLine:
+def _left_line(left: Session) -> SessionLine:
     """A session that is where another one was, as a fork leaves it behind: no id names it."""
-    return SessionLine(
-        session_id=new_id(),
-        path=left.path.ranges,
-        created_at=left.created_at,
-        updated_at=left.updated_at,
-        character=left.character,
-        user_name=left.user_name,
-        is_group=left.is_group,
-        left_behind=True,
-        history_from=left.history_from,
-    )
+    return replace(line_of(left), session_id=new_id(), chat_id="", forked_from="", left_behind=True)
 
 
 def _cleaned(request: Request) -> Request:

@@ -6,10 +6,10 @@ import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from memory import tree_cards, tree_summaries
-from memory.bulk import BulkMessage, BulkSummary, BulkWrite, SessionLine, TreeOutline
+from memory.bulk import BulkMessage, BulkSummary, BulkWrite, SessionLine, TreeOutline, line_of
 from memory.path import Path, PathBuilder, Ranges
 from memory.transcript import Card, Session, TreeKey
 from memory.tree_outbox import enqueue
@@ -213,20 +213,9 @@ def outline(connection: sqlite3.Connection, lines: Iterable[Line]) -> TreeOutlin
 
 def session_line(line: Line) -> SessionLine:
     """A stored session as it is written in bulk."""
-    s = line.session
-    return SessionLine(
-        session_id=s.session_id,
-        path=s.path.ranges,
-        created_at=s.created_at,
-        updated_at=s.updated_at,
-        version=s.version,
-        chat_id=s.chat_id,
-        character=s.character,
-        user_name=s.user_name,
-        forked_from=s.forked_from,
-        left_behind=s.left_behind,
-        is_group=s.is_group,
-        history_from=s.history_from,
+    return replace(
+        line_of(line.session),
+        version=line.session.version,
         last_turn_id=line.last_turn_id,
         last_new=line.last_new,
         last_replies=line.last_replies,

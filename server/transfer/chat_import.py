@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from graph.resources import Resources
 from memory.align import Alignment
-from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine
+from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine, line_of
 from memory.incoming import Incoming
 from memory.library import Binding
 from memory.path import Ranges
@@ -160,7 +160,7 @@ class _Laying:
             forked_from=place.forked_from,
             history_from=known.history_from if known else None,
         )
-        turned = [] if place.turned is None else [_line_of(place.turned)]
+        turned = [] if place.turned is None else [line_of(place.turned)]
         return BulkWrite(place.found.key, [line, *turned], self.new, written=written)
 
     def count(self, done: BulkDone, report: Report) -> None:
@@ -170,20 +170,3 @@ class _Laying:
         report.added = len(anew & shown)
         report.swipes = len(anew & self.swipes)
         report.hidden = len(anew) - report.added - report.swipes
-
-
-def _line_of(session: Session) -> SessionLine:
-    """A session as it is, for a write that changes where it comes from."""
-    return SessionLine(
-        session_id=session.session_id,
-        path=session.path.ranges,
-        created_at=session.created_at,
-        updated_at=session.updated_at,
-        chat_id=session.chat_id,
-        character=session.character,
-        user_name=session.user_name,
-        forked_from=session.forked_from,
-        left_behind=session.left_behind,
-        is_group=session.is_group,
-        history_from=session.history_from,
-    )
