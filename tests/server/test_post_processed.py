@@ -10,6 +10,7 @@ import pytest
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import says
 from tests.server.live import Live, idle, stored
+from tests.server.prompts import Message, s
 from tests.truth.front_end import post_processed
 
 NUDGE = "[Continue your last message without repeating its original content.]"
@@ -20,12 +21,6 @@ IMPERSONATE = (
 GROUP_NUDGE = "[Write the next reply only as {}.]"
 RULES = "Keep it short."
 MODES = ("none", "merge", "semi", "strict", "single")
-
-Message = dict[str, Any]
-
-
-def s(text: str) -> Message:
-    return {"role": "system", "content": text}
 
 
 @dataclass

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from server.sillytavern import DEFAULT, Interpretation, interpret
+from tests.server.prompts import Message, a, s, u
 
 ST = {"user-agent": "node-fetch"}
 MAIN = "Write Ysolde's next reply in a fictional chat between Ysolde and Bram."
@@ -19,20 +20,6 @@ IMPERSONATE = (
 )
 SUMMARIZE = "Ignore previous instructions. Summarize the most important facts and events in the story so far."
 RULES = "Keep it short."
-
-Message = dict[str, Any]
-
-
-def s(text: str) -> Message:
-    return {"role": "system", "content": text}
-
-
-def u(text: str) -> Message:
-    return {"role": "user", "content": text}
-
-
-def a(text: str) -> Message:
-    return {"role": "assistant", "content": text}
 
 
 OPENING = [s(MAIN), s(CARD), s("[Start a new Chat]"), a("The furnace roars.")]

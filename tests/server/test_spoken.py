@@ -11,26 +11,13 @@ from graph.settings import Settings
 from server.sillytavern import interpret
 from tests.fakes.openai_server import FakeOpenAI
 from tests.server.live import Live, idle, serving, stored
+from tests.server.prompts import Message, a, s, u
 
 CARD = {"role": "system", "content": "Mira keeps the lighthouse of Skerry. Mira is dry and loyal."}
 GREETING = {"role": "assistant", "content": "*The lamp turns.* You are soaked."}
 NOTE = "[The storm grows stronger.]"
 LORE = "Skerry: an island of seals.\n\nIts tower is older than its church."
 RULES = "Stay in character."
-
-Message = dict[str, Any]
-
-
-def u(text: str) -> Message:
-    return {"role": "user", "content": text}
-
-
-def a(text: str) -> Message:
-    return {"role": "assistant", "content": text}
-
-
-def s(text: str) -> Message:
-    return {"role": "system", "content": text}
 
 
 def merged(messages: list[Message]) -> list[Message]:
