@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from memory.incoming import BLANK_LINE, fingerprint
+from memory.incoming import BLANK_LINE, Incoming, fingerprint
 from memory.transcript import Message
 
 MOST_PARAGRAPHS = 24
@@ -14,6 +14,12 @@ MOST_PARAGRAPHS = 24
 def paragraphs(text: str) -> list[str]:
     """The parts of a text between blank lines; a front-end glues texts with one."""
     return BLANK_LINE.split(text.strip())
+
+
+def said_paragraphs(row: Incoming) -> list[str]:
+    """The row's paragraphs without its speaker's name."""
+    text = row.text.lstrip()
+    return paragraphs(text.removeprefix(f"{row.speaker}:") if row.speaker else text)
 
 
 def joined(parts: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memory.glue import joined
+from memory.glue import joined, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.transcript import TreeView
@@ -17,12 +17,14 @@ FARTHEST_EDIT = 8
 def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
     """How many of the path's first `end` messages stand before the row; those between leave the path.
 
-    A message that the tree holds comes back to where it stood, or to where it stands with text glued to it;
-    any other is an edit of the nearest one of its role, or a new one where there is none near.
+    A message that the tree holds comes back to where it stood, or to where it stands with text glued to it
+    or without; any other is an edit of the nearest one of its role, or a new one where there is none near.
     """
     glued = [at for i in tree.within(row.fingerprint) if (at := path.position(i)) is not None and at < end]
     if glued:
         return max(glued)
+    if (at := _without_glue(row, end, path, tree)) is not None:
+        return at
     places = [
         place for i in tree.ids_of(row.fingerprint) if (place := _place_of(i, end, path, tree)) is not None
     ]
@@ -30,6 +32,13 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
         return max(places)
     nearest = range(end - 1, max(-1, end - 1 - FARTHEST_EDIT), -1)
     return next((n for n in nearest if tree.role(path[n]) == row.role), end)
+
+
+def _without_glue(row: Incoming, end: int, path: Path, tree: TreeView) -> int | None:
+    """The place of the message near `end` that the row may be with text glued to it."""
+    near = {tree.fingerprint(path[n]): n for n in range(max(0, end - FARTHEST_EDIT), end)}
+    shorter = readings(row.role, said_paragraphs(row)) if row.glued else ()
+    return next((near[fingerprint] for fingerprint, _ in shorter if fingerprint in near), None)
 
 
 def merged_before(

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from memory.glue import glue_of, joined, paragraphs, readings
+from memory.glue import glue_of, joined, paragraphs, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint, row_of
 from memory.path import Path
 from memory.transcript import Settled, TreeView
@@ -35,7 +35,7 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     """Read every row; one of one paragraph that the tree knows, or that nobody glued to, is left as it is."""
     reading = Reading(shown={row.fingerprint for row in window})
     if any(row.glued for row in window):
-        reading.tails = glue_of([part for row in window if row.glued for part in _said_parts(row)[1:]])
+        reading.tails = glue_of([part for row in window if row.glued for part in said_paragraphs(row)[1:]])
     for n, row in enumerate(window):
         reading.after = may_be(window[n + 1]) if n + 1 < len(window) else set()
         reading.rows += _read_row(row, path, tree, reading, newest=n == len(window) - 1)
@@ -95,7 +95,7 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
 
     What else the message has ends other rows now.
     """
-    parts = _said_parts(row)
+    parts = said_paragraphs(row)
     for mark, said in readings(row.role, parts):
         for i in tree.within(mark):
             rest = glue_of([part for part in tree.paragraphs(i) if part not in said])
@@ -114,7 +114,7 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
 def _is_rest(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:
     """Whether the rows before this one show what comes before it in a message: it was stored merged."""
     parts = list(tree.paragraphs(i))
-    shown = len(_said_parts(row))
+    shown = len(said_paragraphs(row))
     before = parts[: len(parts) - shown]
     starts = {fingerprint(row.role, joined(before[n:])) for n in range(len(before))}
     return bool(reading.rows) and reading.rows[-1].fingerprint in starts
@@ -140,7 +140,7 @@ def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
 
 def may_be(row: Incoming) -> set[int]:
     """The row's fingerprint, and those it has without what may be glued to it."""
-    shorter = readings(row.role, _said_parts(row)) if row.glued else ()
+    shorter = readings(row.role, said_paragraphs(row)) if row.glued else ()
     return {row.fingerprint, *(fingerprint for fingerprint, _ in shorter)}
 
 
@@ -149,12 +149,6 @@ def _rest(row: Incoming, parts: Sequence[str], reading: Reading) -> set[int]:
     shown = next((list(run) for fp, run in readings(row.role, parts) if fp == row.fingerprint), [])
     rest = glue_of([part for part in parts if part not in shown])
     return rest if rest <= reading.tails else set()
-
-
-def _said_parts(row: Incoming) -> list[str]:
-    """The row's paragraphs without its speaker's name."""
-    text = row.text.lstrip()
-    return paragraphs(text.removeprefix(f"{row.speaker}:") if row.speaker else text)
 
 
 def _run_of_stored(row: Incoming, parts: Sequence[str], tree: TreeView) -> list[Incoming]:
@@ -174,7 +168,7 @@ def _run_of_stored(row: Incoming, parts: Sequence[str], tree: TreeView) -> list[
 
 def _without_glue(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Sequence[str]:
     """The paragraphs between those at either end that are known as glue, or that end another message too."""
-    parts = _said_parts(row)
+    parts = said_paragraphs(row)
     marks = [fingerprint("system", part) for part in parts]
     known = {mark for mark in marks if tree.is_glue(mark) or mark in reading.glue}
     for part, mark in zip(parts[1:], marks[1:], strict=True):
@@ -193,7 +187,7 @@ def _ends_another(i: int, part: str, row: Incoming, path: Path, tree: TreeView, 
     that says the same: the window may show that one.
     """
     *said, end = tree.paragraphs(i)
-    if end != part or i in path.slice(len(path) - 2) or said[0] == _said_parts(row)[0]:
+    if end != part or i in path.slice(len(path) - 2) or said[0] == said_paragraphs(row)[0]:
         return False
     without = fingerprint(row.role, joined(said))
     return without in reading.shown and not any(other in path for other in tree.ids_of(without))

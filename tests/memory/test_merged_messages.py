@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.truth.front_end import USER, Chat, Said, Style, request
 from tests.truth.memory_under_test import Kept, Memory
 
 GREETING = "Welcome to the inn, stranger."
@@ -62,3 +63,21 @@ async def test_an_edit_that_adds_a_paragraph_is_one_message(memory: Memory) -> N
     edited = [CARD, character(GREETING), user("One?", "And more?"), character("Two."), user("Three?")]
     kept = await memory.turn(edited, ["Four."], chat_id="chat-1")
     assert texts(kept) == [GREETING, "One?\n\nAnd more?", "Two.", "Three?", "Four."]
+
+
+async def test_a_message_that_gets_its_note_back_stands_once(memory: Memory) -> None:
+    """Single-message mode with a note two messages before the end, while older messages are deleted."""
+    asked, answered = Said("user", USER, ["One?"]), Said("assistant", "Mira", ["Two."])
+    chat = Chat(["Mira"], "chat-1")
+
+    async def turn(window: list[Said], reply: str) -> Kept:
+        single = Style(mode="single", names="content", note_depth=2)
+        return await memory.turn(request(chat, window, single, note=NOTE), [reply], chat_id="chat-1")
+
+    await turn([Said("assistant", "Mira", [GREETING]), asked], "Two.")
+    more = Said("user", USER, ["Three?"])
+    await turn([asked, answered, more], "Four.")
+    await turn([answered, more, Said("assistant", "Mira", ["Four."])], "Five.")
+    await turn([answered, more], "Six.")
+    kept = await turn([answered, more, Said("assistant", "Mira", ["Six."])], "Seven.")
+    assert sum("Two." in message.text for message in kept.path) == 1
