@@ -86,7 +86,7 @@ def _longest(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
     while chain is not None:
         found.append(chain.match)
         chain = chain.following
-    return _without_stray(_settled(found, window, places, len(path)), window, path, tree)
+    return _without_stray(_settled(found, window, places, len(path), tree), window, path, tree)
 
 
 def _places(window: Sequence[Incoming], path: Path, tree: TreeView) -> _Places:
@@ -106,21 +106,31 @@ def _places(window: Sequence[Incoming], path: Path, tree: TreeView) -> _Places:
     return places
 
 
-def _settled(found: Matches, window: Sequence[Incoming], places: _Places, length: int) -> Matches:
-    """Among equal rows and equal messages, take the pair that leaves its neighbourhood most even."""
+def _settled(
+    found: Matches, window: Sequence[Incoming], places: _Places, length: int, tree: TreeView
+) -> Matches:
+    """Where a phrase was matched that was said more than once, take the pair, of this phrase or of another
+    message beside it, that leaves its neighbourhood most even."""
     for n, match in enumerate(found):
         fingerprint = window[match.row].fingerprint
-        rows, positions = places.rows[fingerprint], places.positions[fingerprint]
-        if len(rows) == 1 and len(positions) == 1:
+        if len(places.rows[fingerprint]) == 1 and _times_said(fingerprint, tree) == 1:
             continue
         before = found[n - 1] if n else None
         after = found[n + 1] if n + 1 < len(found) else Match(len(window), length, 0)
         low_row, low_position = (before.row, before.position) if before else (-1, -1)
-        choices = [match]
-        choices += [match._replace(row=r) for r in rows if low_row < r < after.row]
-        choices += [Match(match.row, p, i) for p, i in positions if low_position < p < after.position]
-        found[n] = min(choices, key=lambda m: (_unevenness(before, m, after), -m.position))
+        choices = [
+            Match(row, position, i)
+            for row in range(low_row + 1, after.row)
+            for position, i in places.positions[window[row].fingerprint]
+            if low_position < position < after.position
+        ]
+        found[n] = min([match, *choices], key=lambda m: (_unevenness(before, m, after), -m.position))
     return found
+
+
+def _times_said(fingerprint: int, tree: TreeView) -> int:
+    """How many messages of the tree are this phrase, or are it with text glued to it."""
+    return len(tree.ids_of(fingerprint)) + len(tree.within(fingerprint))
 
 
 def _without_stray(found: Matches, window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
@@ -136,8 +146,7 @@ def _without_stray(found: Matches, window: Sequence[Incoming], path: Path, tree:
         place = following.position - (following.row - first.row)
         hidden = place - first.position
         stands_later = hidden > 0 and path[place] in within
-        said = len(tree.ids_of(fingerprint)) + len(within)
-        if not stands_later and (said < 2 or hidden < STRAY):
+        if not stands_later and (_times_said(fingerprint, tree) < 2 or hidden < STRAY):
             break
         found = found[1:]
     return found

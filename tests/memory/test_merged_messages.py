@@ -81,3 +81,19 @@ async def test_a_message_that_gets_its_note_back_stands_once(memory: Memory) -> 
     await turn([answered, more], "Six.")
     kept = await turn([answered, more, Said("assistant", "Mira", ["Six."])], "Seven.")
     assert sum("Two." in message.text for message in kept.path) == 1
+
+
+async def test_a_phrase_said_again_under_a_moving_note_is_two_messages(memory: Memory) -> None:
+    """Single-message mode: the note has left the first "Yes." for the second, the window begins with the first."""
+    chat = Chat(["Mira"], "chat-1")
+    asked = [Said("user", USER, [text]) for text in ("One?", "Yes.", "Yes.", "Three?")]
+    answered = [Said("assistant", "Mira", [text]) for text in ("Two.", "Good.\n\n*She nods.*", "Fine.")]
+    opening = Said("assistant", "Mira", [GREETING])
+    said = [opening, *(one for pair in zip(asked, answered, strict=False) for one in pair), asked[-1]]
+    for end, reply in ((2, answered[0].text), (4, answered[1].text), (6, "Fine."), (8, "Four.")):
+        single = Style(mode="single", names="content", note_depth=2)
+        note = NOTE if end < 6 else "The mood is tense."
+        window = request(chat, said[max(0, end - 5) : end], single, note=note)
+        kept = await memory.turn(window, [reply], chat_id="chat-1")
+    first = [message.text.split("\n")[0].removeprefix("Alex: ") for message in kept.path]
+    assert first == [GREETING, "One?", "Two.", "Yes.", "Good.", "Yes.", "Fine.", "Three?", "Four."]
