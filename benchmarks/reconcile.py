@@ -25,7 +25,7 @@ from graph.state import Turn, TurnState
 from memory.align import fingerprint, incoming
 from memory.catalog import Catalog
 from memory.sessions import Assignment, Request, Sessions
-from memory.transcript import NewMessage, TreeKey, TurnWrite
+from memory.stored import NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.working import RamWorkingMemory
 from nodes.reconcile import Reconcile

@@ -16,7 +16,8 @@ from memory.files import safe_name
 from memory.locks import KeyedLocks
 from memory.path import Path
 from memory.reading import paragraphs_of
-from memory.transcript import Session, Transcript, TreeKey, TreeView
+from memory.stored import Session, TreeKey
+from memory.transcript import Transcript, TreeView
 from memory.tree_shape import NO_TREE
 from memory.whose import ANYBODY, Whose
 

@@ -19,7 +19,7 @@ from memory.files import open_database, transaction
 from memory.lines import Told, TreeLines, told
 from memory.path import Path, Ranges
 from memory.schema import TREE_MIGRATIONS, TREE_SCHEMA, TREE_VERSION
-from memory.transcript import (
+from memory.stored import (
     Card,
     CardChunk,
     Job,

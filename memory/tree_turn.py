@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from memory.path import Path, PathBuilder
 from memory.reuse import stored_again
-from memory.transcript import Committed, NewMessage, Session, TurnWrite
+from memory.stored import Committed, NewMessage, Session, TurnWrite
 from memory.tree_cards import put
 from memory.tree_outbox import enqueue
 from memory.tree_shape import TreeShape

@@ -12,7 +12,8 @@ from memory.align import Alignment, align
 from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.path import Path, Ranges, encode
 from memory.sessions import Assignment
-from memory.transcript import Committed, NewMessage, Session, Settled, TreeView, TurnWrite
+from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
+from memory.transcript import TreeView
 from memory.whose import Whose
 from server.dependencies import OWNER
 from server.sessions import lookup

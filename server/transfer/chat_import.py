@@ -14,7 +14,8 @@ from memory.incoming import Incoming
 from memory.library import Binding
 from memory.path import Ranges
 from memory.sessions import Assignment
-from memory.transcript import Session, TreeView
+from memory.stored import Session
+from memory.transcript import TreeView
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile
 from server.transfer.identity import Place, placed

@@ -15,7 +15,8 @@ from graph.resources import Resources
 from memory.files import safe_name
 from memory.path import Path
 from memory.sessions import Assignment, Request
-from memory.transcript import Session, Transcript
+from memory.stored import Session
+from memory.transcript import Transcript
 from memory.whose import Whose
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile

@@ -11,7 +11,7 @@ import pytest
 from memory.align import Incoming, fingerprint, incoming
 from memory.catalog import Catalog
 from memory.sessions import Assignment, Request, Sessions
-from memory.transcript import Committed, NewMessage, TurnWrite
+from memory.stored import Committed, NewMessage, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.whose import ANYBODY, Whose
 

@@ -24,8 +24,8 @@ from memory.derive import Derive
 from memory.path import Path
 from memory.ranking.words import terms
 from memory.sessions import Request, Sessions
+from memory.stored import Message, Session, TreeKey
 from memory.token_codes_sqlite import SqliteTokenCodes
-from memory.transcript import Message, Session, TreeKey
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors_exact import ExactVectors
 from memory.working import RamWorkingMemory
