@@ -13,8 +13,8 @@ from memory.bulk import BulkMessage, BulkSummary, BulkWrite, SessionLine, TreeOu
 from memory.path import Path, PathBuilder, Ranges
 from memory.stored import Card, Session, TreeKey
 from memory.tree_outbox import enqueue
+from memory.tree_sessions import Line, save_session
 from memory.tree_shape import TreeShape
-from memory.tree_turn import Line, save_session
 
 BATCH = 1000
 """Messages written between two words about it."""
