@@ -23,9 +23,10 @@ from benchmarks.turn import ruler, summary, text
 from graph.context import TurnContext
 from graph.state import Turn, TurnState
 from memory.align import fingerprint, incoming
+from memory.assignment import Assignment, Request
 from memory.catalog import Catalog
-from memory.sessions import Assignment, Request, Sessions
-from memory.transcript import NewMessage, TreeKey, TurnWrite
+from memory.sessions import Sessions
+from memory.stored import NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.working import RamWorkingMemory
 from nodes.reconcile import Reconcile

@@ -33,7 +33,7 @@ from benchmarks.provider import Answer, Provider, running
 from graph.resources import Resources
 from graph.settings import load_settings
 from memory.align import fingerprint
-from memory.transcript import NewMessage, TreeKey, TurnWrite
+from memory.stored import NewMessage, TreeKey, TurnWrite
 from memory.vectors import Item
 from models.weights import built_in_folder
 from server.dependencies import OWNER

@@ -18,7 +18,8 @@ from memory.path import Path, PathBuilder, encode
 from memory.places import merged_before, place_before
 from memory.reading import Reading, read
 from memory.reuse import stored_again
-from memory.transcript import Settled, TreeView
+from memory.stored import Settled
+from memory.transcript import TreeView
 
 __all__ = ["Aligner", "Alignment", "Change", "Incoming", "align", "fingerprint", "incoming", "with_moved"]
 

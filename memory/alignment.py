@@ -8,7 +8,8 @@ from typing import Literal
 
 from memory.incoming import Incoming
 from memory.path import Path, PathBuilder, Ranges
-from memory.transcript import Settled, TreeView
+from memory.stored import Settled
+from memory.transcript import TreeView
 
 Change = Literal["new", "append", "retry", "edit", "fork"]
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from memory.path import Ranges
-from memory.transcript import Card, Session, TreeKey
+from memory.stored import Card, Session, TreeKey
 
 
 @dataclass(frozen=True, slots=True)

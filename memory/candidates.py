@@ -8,7 +8,8 @@ from typing import NamedTuple
 from memory.align import Alignment
 from memory.incoming import Incoming
 from memory.reading import may_be
-from memory.transcript import Session, TreeView
+from memory.stored import Session
+from memory.transcript import TreeView
 
 LINES_A_TREE = 4
 """Sessions of one tree that are aligned; the others hold fewer of the window's newest messages."""

@@ -19,7 +19,7 @@ from typing import Any
 from graph.errors import DataFolderError, NewerSchema
 from memory.files import open_database, schema_version, transaction
 from memory.schema import CATALOG_SCHEMA, CATALOG_VERSION
-from memory.transcript import Session, TreeKey
+from memory.stored import Session, TreeKey
 from memory.tree_record import TreeRecord, pair, read_record
 from memory.whose import ANYBODY, Whose
 

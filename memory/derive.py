@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from graph.errors import NotFound
 from memory.glue import certain_text
+from memory.stored import Job, Message, TreeKey
 from memory.token_codes import Stored, TokenCodes
-from memory.transcript import Job, Message, Transcript, TreeKey
+from memory.transcript import Transcript
 from memory.vectors import Item, VectorIndex
 from models.embedding import Embedder
 from models.emotion import EmotionDetector, importance

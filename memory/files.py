@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from graph.errors import DataFolderBusy, DataFolderError, NewerSchema
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 
 LONGEST_NAME = 40
 BUSY_MS = 10_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from memory.incoming import BLANK_LINE, Incoming, fingerprint
-from memory.transcript import Message
+from memory.stored import Message
 
 MOST_PARAGRAPHS = 24
 """Of longer messages only the first and last so many paragraphs are looked at."""

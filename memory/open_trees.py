@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from memory.files import tree_path
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from memory.tree_file import TreeFile
 
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field, replace
 from memory.glue import glue_of, joined, paragraphs, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint, row_of
 from memory.path import Path
-from memory.transcript import Settled, TreeView
+from memory.stored import Settled
+from memory.transcript import TreeView
 
 
 @dataclass(slots=True)

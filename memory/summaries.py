@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from graph.errors import ProviderUnavailable
 from memory.glue import certain_text
 from memory.path import Path
-from memory.transcript import Job, Message, Transcript, TreeKey
+from memory.stored import Job, Message, TreeKey
+from memory.transcript import Transcript
 from models.chat import ChatModel
 
 INSTRUCTION = (

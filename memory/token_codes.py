@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from models.token_codes import Codes
 
 

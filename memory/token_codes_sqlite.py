@@ -11,8 +11,8 @@ import numpy as np
 
 from memory.derived import erase, made_with, opened, tree_files
 from memory.files import tree_path
+from memory.stored import TreeKey
 from memory.token_codes import Stored
-from memory.transcript import TreeKey
 from models.token_codes import CODE_BYTES
 
 STEPS = (np.dtype("<u1"), np.dtype("<u2"), np.dtype("<u4"))

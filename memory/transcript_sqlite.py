@@ -17,7 +17,7 @@ from memory.catalog import Catalog, remove_database
 from memory.lines import TreeLines
 from memory.open_trees import OpenTrees
 from memory.path import Path, Ranges
-from memory.transcript import (
+from memory.stored import (
     Card,
     CardChunk,
     Committed,
@@ -27,9 +27,9 @@ from memory.transcript import (
     SessionPage,
     Summary,
     TreeKey,
-    TreeView,
     TurnWrite,
 )
+from memory.transcript import TreeView
 from memory.tree_file import Applied, TreeFile
 from memory.tree_record import record_of
 from memory.tree_shape import NO_TREE

@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from memory import tree_cards, tree_summaries
 from memory.bulk import BulkMessage, BulkSummary, BulkWrite, SessionLine, TreeOutline, line_of
 from memory.path import Path, PathBuilder, Ranges
-from memory.transcript import Card, Session, TreeKey
+from memory.stored import Card, Session, TreeKey
 from memory.tree_outbox import enqueue
+from memory.tree_sessions import Line, save_session
 from memory.tree_shape import TreeShape
-from memory.tree_turn import Line, save_session
 
 BATCH = 1000
 """Messages written between two words about it."""

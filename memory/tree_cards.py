@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from memory.chunks import chunk
-from memory.transcript import Card, CardChunk
+from memory.stored import Card, CardChunk
 from memory.tree_outbox import enqueue
 
 

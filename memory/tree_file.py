@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
 
-from graph.errors import NotFound
 from memory import tree_bulk, tree_cards, tree_outbox, tree_summaries
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, TreeOutline
 from memory.files import open_database, transaction
-from memory.lines import Told, TreeLines, told
+from memory.lines import TreeLines
 from memory.path import Path, Ranges
 from memory.schema import TREE_MIGRATIONS, TREE_SCHEMA, TREE_VERSION
-from memory.transcript import (
+from memory.stored import (
     Card,
     CardChunk,
     Job,
     Message,
-    NewMessage,
     Session,
-    Settled,
     Summary,
     TreeKey,
     TurnWrite,
 )
-from memory.tree_lines import forget, load_lines
+from memory.tree_lines import forget, load_lines, told_of, with_more
+from memory.tree_messages import load_messages, next_id, set_emotion, stored_at
 from memory.tree_removal import remove_session
+from memory.tree_sessions import Line, leave_behind, load_sessions
 from memory.tree_shape import TreeShape, load_shape
-from memory.tree_turn import Line, lay, next_session, settle, write_turn
-
-_MESSAGE = (
-    "id, parent, role, speaker, text, fingerprint, emotion, confidence, importance, turn_id, created_at, "
-    "unsettled"
-)
-_SESSION = (
-    "session_id, chat_id, character, user_name, version, forked_from, created_at, updated_at, history_from, "
-    "left_behind, is_group, path, number, last_turn_id, last_turn"
-)
+from memory.tree_turn import grow, lay, next_session, settle, write_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +68,7 @@ class TreeFile:
         self.revision = int(
             self._connection.execute("SELECT value FROM meta WHERE name = 'revision'").fetchone()[0]
         )
-        self.lines = {line.session.session_id: line for line in _lines(self._connection, self.key)}
+        self.lines = {line.session.session_id: line for line in load_sessions(self._connection, self.key)}
 
     def loaded_shape(self) -> TreeShape:
         if self.shape is None:
@@ -96,21 +82,13 @@ class TreeFile:
 
     def messages(self, ids: Sequence[int]) -> list[Message]:
         """In the order asked; raises NotFound for an unknown id."""
-        rows = self._connection.execute(
-            f"SELECT {_MESSAGE} FROM messages WHERE id IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(ids)),),
-        )
-        found = {row[0]: _message(row) for row in rows}
-        for i in ids:
-            if i not in found:
-                raise NotFound(f"There is no message {i} in this chat.")
-        return [found[i] for i in ids]
+        return load_messages(self._connection, ids)
 
     def commit(self, write: TurnWrite) -> Applied:
         """Apply a turn; again it changes nothing, unless it had another outcome (a run that was rewound)."""
         old = self.lines.get(write.session_id)
         shape = self.loaded_shape()
-        turn = lay(write, shape, self._next_id())
+        turn = lay(write, shape, next_id(self._connection))
         again = old is not None and bool(write.turn_id) and old.last_turn_id == write.turn_id
         if old is not None and again and not turn.added and turn.laid.ranges == old.session.path.ranges:
             return Applied(old, [], [])
@@ -119,14 +97,9 @@ class TreeFile:
             line = write_turn(self._connection, write, turn, session)
             settle(self._connection, write, session.updated_at)
             behind = self._leave_behind(write) if old is None else None
-        for added in turn.added.values():
-            shape.add(added.id, added.parent, added.message.role, added.message.fingerprint)
-            if added.message.unsettled:
-                shape.add_unsettled(added.id, added.message.text)
-        for said in write.settled:
-            shape.settle(said.id, said.fingerprint)
-        shape.add_glue(write.glue)
-        self._tell((_told(a.id, a.message, session.updated_at) for a in turn.added.values()), write.settled)
+        grow(shape, write, turn)
+        new = [told_of(a.id, a.message, session.updated_at) for a in turn.added.values()]
+        self.tree_lines = with_more(self.tree_lines, new, write.settled)
         changed = [line] if behind is None else [behind, line]
         self.lines |= {c.session.session_id: c for c in changed}
         return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])
@@ -134,7 +107,7 @@ class TreeFile:
     def absorb(self, write: BulkWrite) -> tuple[BulkDone, Applied | None]:
         """Apply a bulk write; None as well when nothing of it was new."""
         shape = self.loaded_shape()
-        laid = tree_bulk.lay_bulk(write, shape, self._next_id())
+        laid = tree_bulk.lay_bulk(write, shape, next_id(self._connection))
         sessions = []
         for given in write.sessions:
             old = self.lines.get(given.session_id)
@@ -148,23 +121,13 @@ class TreeFile:
         for placed in laid.added:
             shape.add(placed.id, placed.parent, placed.message.role, placed.message.fingerprint)
         shape.add_glue(write.glue)
-        self._tell(_told(p.id, p.message, p.message.created_at) for p in laid.added)
+        new = [told_of(p.id, p.message, p.message.created_at) for p in laid.added]
+        self.tree_lines = with_more(self.tree_lines, new)
         self.lines |= {line.session.session_id: line for line in lines}
         self._summaries = None
         changed = [line.session for line in lines]
         applied = Applied(self.lines[write.sessions[0].session_id], changed, [p.id for p in laid.added])
         return BulkDone(laid.ids, {p.id for p in laid.added}, changed), applied
-
-    def _tell(self, added: Iterable[Told], settled: Sequence[Settled] = ()) -> None:
-        """Bring what ranking knows up to date, if it has been asked for."""
-        new = list(added)
-        if self.tree_lines is None or not self.tree_lines.takes(new, [said.id for said in settled]):
-            self.tree_lines = None
-            return
-        for one in new:
-            self.tree_lines.add(one)
-        for said in settled:
-            self.tree_lines.settle(said.id, said.text)
 
     def dump(self, after: int, limit: int) -> list[BulkMessage]:
         return tree_bulk.read_messages(self._connection, after, limit)
@@ -177,13 +140,7 @@ class TreeFile:
         line = self.lines.get(write.forked_from)
         if line is None or write.chat_id or line.session.chat_id:
             return None
-        self._connection.execute("UPDATE sessions SET left_behind = 1 WHERE number = ?", (line.number,))
-        return replace(line, session=replace(line.session, left_behind=True))
-
-    def _next_id(self) -> int:
-        """Ids are never used twice, also after a removal."""
-        row = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'messages'").fetchone()
-        return int(row[0]) + 1 if row else 1
+        return leave_behind(self._connection, line)
 
     @contextmanager
     def _change(self) -> Iterator[None]:
@@ -229,13 +186,9 @@ class TreeFile:
 
     def set_emotion(self, message_id: int, emotion: str, confidence: float, importance: float) -> None:
         with transaction(self._connection):
-            changed = self._connection.execute(
-                "UPDATE messages SET emotion = ?, confidence = ?, importance = ?, emotion_known = 1 "
-                "WHERE id = ?",
-                (emotion, confidence, importance, message_id),
-            ).rowcount
+            felt = set_emotion(self._connection, message_id, emotion, confidence, importance)
             forget(self._connection, message_id)
-        if changed and self.tree_lines is not None:
+        if felt and self.tree_lines is not None:
             self.tree_lines.feel(message_id, emotion, importance)
 
     def enqueue_summary(self, session_id: str, over: Ranges) -> int:
@@ -265,40 +218,8 @@ class TreeFile:
 
     def stored_at(self, ids: Sequence[int] | None = None) -> list[tuple[int, float]]:
         """Id and time of storing of these messages, or of all, in order of id."""
-        which = "" if ids is None else "WHERE id IN (SELECT value FROM json_each(?))"
-        given = () if ids is None else (json.dumps(list(ids)),)
-        return self._connection.execute(
-            f"SELECT id, created_at FROM messages {which} ORDER BY id", given
-        ).fetchall()
+        return stored_at(self._connection, ids)
 
     def close(self) -> None:
         self.closed = True
         self._connection.close()
-
-
-def _lines(connection: sqlite3.Connection, key: TreeKey) -> Iterator[Line]:
-    """Every session of the tree."""
-    for row in connection.execute(f"SELECT {_SESSION} FROM sessions ORDER BY number"):
-        columns = dict(zip(_names(_SESSION), row, strict=True))
-        last = json.loads(columns.pop("last_turn"))
-        number, turn_id = columns.pop("number"), columns.pop("last_turn_id")
-        columns |= {name: bool(columns[name]) for name in ("left_behind", "is_group")}
-        columns["path"] = Path(json.loads(columns["path"]))
-        yield Line(
-            Session(key=key, was_live=bool(turn_id), **columns), number, turn_id, last["new"], last["replies"]
-        )
-
-
-def _told(message_id: int, m: NewMessage | BulkMessage, created_at: float) -> Told:
-    return told(message_id, m.role, m.speaker, m.text, m.unsettled, created_at, m.emotion, m.importance)
-
-
-def _message(row: Sequence[object]) -> Message:
-    columns: dict[str, Any] = dict(zip(_names(_MESSAGE), row, strict=True))  # Any: the columns' types
-    columns["unsettled"] = bool(columns["unsettled"])
-    return Message(**columns)
-
-
-@cache
-def _names(columns: str) -> list[str]:
-    return columns.split(", ")

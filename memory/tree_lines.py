@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections.abc import Sequence
 from functools import cache
 from hashlib import blake2b
 from io import BytesIO
@@ -13,9 +14,11 @@ import numpy as np
 
 from memory import glue
 from memory import lines as in_memory
+from memory.bulk import BulkMessage
 from memory.files import transaction
 from memory.lines import Told, TreeLines, told
 from memory.ranking import reading, words
+from memory.stored import NewMessage, Settled
 
 KEPT_FROM = 1_000
 """Messages that must have been read for it to be worth keeping."""
@@ -37,6 +40,26 @@ def load_lines(connection: sqlite3.Connection) -> TreeLines:
     lines = TreeLines(everything)
     if len(everything) >= KEPT_FROM and not _emotions_are_due(connection):
         _keep(connection, lines, everything[-1].id)
+    return lines
+
+
+def told_of(message_id: int, new: NewMessage | BulkMessage, created_at: float) -> Told:
+    """A message that was just stored, as it is added."""
+    return told(
+        message_id, new.role, new.speaker, new.text, new.unsettled, created_at, new.emotion, new.importance
+    )
+
+
+def with_more(
+    lines: TreeLines | None, added: Sequence[Told], settled: Sequence[Settled] = ()
+) -> TreeLines | None:
+    """The lines, brought up to date; None where they have to be read anew, or have not been asked for."""
+    if lines is None or not lines.takes(added, [said.id for said in settled]):
+        return None
+    for one in added:
+        lines.add(one)
+    for said in settled:
+        lines.settle(said.id, said.text)
     return lines
 
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 
 from memory.path import Ranges
-from memory.transcript import Job, JobKind
+from memory.stored import Job, JobKind
 
 RANK: dict[JobKind, int] = {"embed_message": 0, "embed_card": 0, "read_emotion": 1, "summarise": 2}
 _INSERT = "INSERT INTO outbox(rank, kind, ref, payload, due_at) VALUES (?, ?, ?, ?, ?)"

@@ -11,7 +11,7 @@ from hashlib import blake2b
 from itertools import pairwise, product
 from pathlib import Path
 
-from memory.transcript import Session, TreeKey
+from memory.stored import Session, TreeKey
 from memory.tree_file import TreeFile
 from memory.tree_shape import TreeShape
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from memory import tree_outbox, tree_summaries
 from memory.path import Path
-from memory.tree_turn import Line
+from memory.tree_sessions import Line
 
 
 def remove_session(connection: sqlite3.Connection, line: Line, others: Sequence[Line]) -> list[int]:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 from memory.path import Path, Ranges
-from memory.transcript import Summary
+from memory.stored import Summary
 
 
 def load(connection: sqlite3.Connection) -> list[Summary]:

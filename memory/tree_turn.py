@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from memory.path import Path, PathBuilder
 from memory.reuse import stored_again
-from memory.transcript import Committed, NewMessage, Session, TurnWrite
+from memory.stored import NewMessage, Session, TurnWrite
 from memory.tree_cards import put
 from memory.tree_outbox import enqueue
+from memory.tree_sessions import Line, save_session
 from memory.tree_shape import TreeShape
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """A session as its file has it, with what makes its last turn repeatable."""
-
-    session: Session
-    number: int
-    last_turn_id: str
-    last_new: list[int]
-    last_replies: list[int]
-
-    @property
-    def committed(self) -> Committed:
-        return Committed(self.session.version, self.session.path, self.last_new, self.last_replies)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +127,17 @@ def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn,
     return line
 
 
+def grow(shape: TreeShape, write: TurnWrite, turn: LaidTurn) -> None:
+    """Bring the shape up to date with what was written."""
+    for added in turn.added.values():
+        shape.add(added.id, added.parent, added.message.role, added.message.fingerprint)
+        if added.message.unsettled:
+            shape.add_unsettled(added.id, added.message.text)
+    for said in write.settled:
+        shape.settle(said.id, said.fingerprint)
+    shape.add_glue(write.glue)
+
+
 def settle(connection: sqlite3.Connection, write: TurnWrite, now: float) -> None:
     """Replace the texts of settled messages and keep what was glued; the caller holds the transaction."""
     for said in write.settled:
@@ -162,42 +157,3 @@ def _row(added: Added, number: int, turn_id: str, now: float) -> tuple[object, .
     said = (m.role, m.speaker, m.text, m.fingerprint, added.twin, m.unsettled)
     felt = (m.emotion, m.confidence, m.importance, m.emotion_known)
     return (added.id, added.parent, *said, *felt, number, turn_id, now)
-
-
-def save_session(
-    connection: sqlite3.Connection,
-    session: Session,
-    turn_id: str,
-    new_ids: Sequence[int],
-    reply_ids: Sequence[int],
-) -> Line:
-    """Insert or update a session's row."""
-    last_turn = {"new": list(new_ids), "replies": list(reply_ids)}
-    row = connection.execute(
-        """INSERT INTO sessions(session_id, chat_id, character, user_name, version, forked_from, left_behind,
-            is_group, path, history_from, last_turn_id, last_turn, created_at, updated_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-        ON CONFLICT(session_id) DO UPDATE SET chat_id = excluded.chat_id, character = excluded.character,
-            user_name = excluded.user_name, version = excluded.version, left_behind = excluded.left_behind,
-            is_group = excluded.is_group, path = excluded.path, history_from = excluded.history_from,
-            last_turn_id = excluded.last_turn_id, last_turn = excluded.last_turn,
-            updated_at = excluded.updated_at
-        RETURNING number""",
-        (
-            session.session_id,
-            session.chat_id,
-            session.character,
-            session.user_name,
-            session.version,
-            session.forked_from,
-            session.left_behind,
-            session.is_group,
-            json.dumps(session.path.ranges, separators=(",", ":")),
-            session.history_from,
-            turn_id,
-            json.dumps(last_turn, separators=(",", ":")),
-            session.created_at,
-            session.updated_at,
-        ),
-    ).fetchone()
-    return Line(session, row[0], turn_id, list(new_ids), list(reply_ids))

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from memory.path import Path
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 
 Vector = npt.NDArray[np.float32]
 ItemKind = Literal["message", "card"]

@@ -20,7 +20,7 @@ from memory.chroma_client import query as nearest_in
 from memory.chroma_client import rows as rows_in
 from memory.path import Path
 from memory.rows import DECIMALS, stored_ids
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from memory.vectors import Hit, Item, ItemKind, Vector
 
 P = ParamSpec("P")

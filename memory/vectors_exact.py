@@ -16,7 +16,7 @@ from memory.derived import erase, made_with, opened, tree_files
 from memory.files import tree_path
 from memory.path import Path
 from memory.rows import Refs, Rows, best_of_each, nearest, rows_of, stored_ids
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from memory.vectors import Hit, Item, ItemKind, Vector
 
 P = ParamSpec("P")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from memory.transcript import Session
+from memory.stored import Session
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from memory.derive import Derive, Outcome
-from memory.transcript import Job, JobKind, Transcript, TreeKey
+from memory.stored import Job, JobKind, TreeKey
+from memory.transcript import Transcript
 
 BATCH = 16
 """Jobs of one tree before the next tree has its turn."""

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Protocol
 
-from memory.transcript import Message
+from memory.stored import Message
 
 
 class WorkingMemory(Protocol):

@@ -13,7 +13,8 @@ from graph.context import TurnContext
 from graph.errors import PromptTooLong
 from graph.state import ChatMessage, TurnState
 from memory.path import Path
-from memory.transcript import Transcript, TreeKey
+from memory.stored import TreeKey
+from memory.transcript import Transcript
 from nodes.history import Measured, Ruler, Said, as_chat, first_shown, kept_tokens, shows_names
 from nodes.layout import MESSAGE_OVERHEAD
 

@@ -11,7 +11,8 @@ from graph.settings import PERCENT_FIELDS, Settings
 from graph.state import ChatMessage, Turn, TurnState
 from memory.incoming import text_of
 from memory.path import Path
-from memory.transcript import Message, Transcript, TreeKey
+from memory.stored import Message, TreeKey
+from memory.transcript import Transcript
 from memory.working import WorkingMemory
 from models.chat import ChatModel
 from models.tokens import TokenCounter

@@ -16,8 +16,9 @@ from memory.lines import TreeLines
 from memory.path import Path
 from memory.ranking.reading import read_asked, tells_something
 from memory.rows import on_path
+from memory.stored import Session, TreeKey
 from memory.token_codes import TokenCodes
-from memory.transcript import Session, Transcript, TreeKey
+from memory.transcript import Transcript
 from memory.vectors import VectorIndex
 from models.embedding import Embedder
 from models.encoding import Encoding

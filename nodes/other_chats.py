@@ -11,7 +11,8 @@ import numpy.typing as npt
 from graph.state import TurnState
 from memory.path import Path
 from memory.rows import Ids
-from memory.transcript import Session, Transcript, TreeKey, TreeView
+from memory.stored import Session, TreeKey
+from memory.transcript import Transcript, TreeView
 
 MOST_CHATS = 20
 """Other chats that are searched, the most recently used ones."""

@@ -12,7 +12,8 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext
 from graph.state import ChatMessage, TurnState
 from memory.incoming import text_of
-from memory.transcript import Transcript, TreeKey
+from memory.stored import TreeKey
+from memory.transcript import Transcript
 from nodes.card_text import About, Cast, about, boundary, declared_name, defines_someone, mentions
 
 SECTIONS_AFTER_DESCRIPTION = 2

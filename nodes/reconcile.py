@@ -16,7 +16,8 @@ from memory.align import Aligner, Alignment, Incoming, align, incoming, with_mov
 from memory.files import safe_name
 from memory.incoming import text_of
 from memory.path import Path
-from memory.transcript import Session, Transcript, TreeKey
+from memory.stored import Session, TreeKey
+from memory.transcript import Transcript
 from nodes.history import newest_index
 
 ROLES = {"human": "user", "ai": "assistant"}

@@ -18,8 +18,8 @@ from memory.glue import certain_text
 from memory.ranking.features import Floats
 from memory.ranking.mood import MoodHead, congruence
 from memory.ranking.ranker import explained, scores
+from memory.stored import Message
 from memory.token_codes import Stored
-from memory.transcript import Message
 from models.encoding import unit
 from models.reranker import Reranker
 from nodes.asking import query_text

@@ -12,7 +12,7 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext
 from graph.state import TurnState
 from memory.ranking.reading import tells_something
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from nodes.asking import query_text
 from nodes.history import Ruler, Said, history_from
 from nodes.looking import Looking

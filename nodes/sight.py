@@ -22,8 +22,8 @@ from memory.ranking.features import (
 )
 from memory.ranking.ranker import candidates, first_scores, with_neighbours
 from memory.ranking.reading import Asked
+from memory.stored import Session
 from memory.token_codes import Stored
-from memory.transcript import Session
 from models.token_codes import similarities
 from nodes.query import Query
 from nodes.texts import Texts

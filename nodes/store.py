@@ -11,7 +11,8 @@ from graph.context import TurnContext
 from graph.state import TurnState
 from memory.incoming import row_of, text_of
 from memory.path import Path
-from memory.transcript import Card, Committed, NewMessage, Settled, Transcript, TreeKey, TurnWrite
+from memory.stored import Card, Committed, NewMessage, Settled, TreeKey, TurnWrite
+from memory.transcript import Transcript
 from memory.working import WorkingMemory
 from nodes.history import newest_index
 from nodes.other_chats import is_group

@@ -10,7 +10,8 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext
 from graph.state import TurnState
 from memory.path import Path, encode
-from memory.transcript import Summary, Transcript, TreeKey
+from memory.stored import Summary, TreeKey
+from memory.transcript import Transcript
 
 
 @dataclass(frozen=True)

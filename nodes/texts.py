@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from graph.context import MemoryKind
+from memory.stored import Message, TreeKey
 from memory.token_codes import Stored, TokenCodes
-from memory.transcript import Message, Transcript, TreeKey
+from memory.transcript import Transcript
 from memory.vectors import Vector, VectorIndex
 
 

@@ -17,8 +17,9 @@ from memory.incoming import text_of
 from memory.library import Library
 from memory.lines import Told, TreeLines
 from memory.path import Path
+from memory.stored import Message, TreeKey
 from memory.token_codes import Stored
-from memory.transcript import Message, Transcript, TreeKey
+from memory.transcript import Transcript
 from memory.vectors import Vector
 from models.embedding import Embedder
 from models.token_codes import TokenCodec

@@ -17,7 +17,7 @@ from graph.context import TurnContext
 from graph.resources import Resources, open_resources
 from graph.settings import load_settings
 from graph.state import Turn, TurnInput
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 
 WINDOW = 12
 """Messages of the chat that each stored turn's request shows before its new ones."""

@@ -18,7 +18,7 @@ from benchmarks.recall.texts import texts
 from graph.resources import Resources, open_resources
 from graph.settings import Settings, load_settings
 from memory.align import fingerprint
-from memory.transcript import NewMessage, TreeKey, TurnWrite
+from memory.stored import NewMessage, TreeKey, TurnWrite
 from models.embedding import Embedder, open_embedder
 from models.encoding import Encoding, Floats
 

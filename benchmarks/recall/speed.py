@@ -38,7 +38,7 @@ from graph.context import TurnContext
 from graph.resources import Resources, open_resources
 from graph.settings import load_settings
 from graph.state import TurnInput
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 
 SIZES = (1_000, 10_000, 100_000)
 EMBEDDED = 10_000

@@ -28,7 +28,7 @@ from benchmarks.recall.baselines import WIDTH
 from benchmarks.recall.stores_server import chroma_server, resident_mb
 from benchmarks.recall.stores_vectors import DIMENSION, batches, exact, path_of, queries
 from memory.files import tree_path
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from memory.vectors import Hit, Item, VectorIndex
 from memory.vectors_chroma import ChromaVectors
 from memory.vectors_exact import ExactVectors

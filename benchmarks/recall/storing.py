@@ -16,7 +16,7 @@ from graph.build import Graph
 from graph.context import TurnContext
 from graph.resources import Resources
 from graph.state import Turn, TurnInput, TurnState
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 
 REPLY = "Yes, I think so too."
 FOUND = 50

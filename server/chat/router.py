@@ -16,7 +16,7 @@ from starlette.types import Receive
 from graph.errors import NotFound
 from graph.resources import Resources
 from graph.state import Turn
-from memory import sessions
+from memory import assignment
 from memory.align import incoming
 from memory.whose import Whose
 from models.chat import ChatModel
@@ -109,8 +109,8 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
     )
 
 
-def _session_request(turn: Turn, user: str, whose: Whose) -> sessions.Request:
-    return sessions.Request(
+def _session_request(turn: Turn, user: str, whose: Whose) -> assignment.Request:
+    return assignment.Request(
         owner=OWNER,
         window=incoming(turn.as_spoken(), turn.names, turn.user_name),
         chat_id=turn.chat_id,

@@ -15,8 +15,8 @@ from graph.errors import EmotionalRagError
 from graph.resources import Resources
 from graph.state import STORED_KINDS, Turn, TurnInput
 from graph.stops import Stops
-from memory.sessions import Assignment, Request
-from memory.transcript import TreeKey
+from memory.assignment import Assignment, Request
+from memory.stored import TreeKey
 from server.chat.streaming import Channel, Failed, Kept
 
 log = logging.getLogger(__name__)

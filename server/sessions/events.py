@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from graph.errors import BadRequest
 from graph.resources import Resources
-from memory import sessions
 from memory.align import Alignment, align
+from memory.assignment import Assignment, Request
 from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.path import Path, Ranges, encode
-from memory.sessions import Assignment
-from memory.transcript import Committed, NewMessage, Session, Settled, TreeView, TurnWrite
+from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
+from memory.transcript import TreeView
 from memory.whose import Whose
 from server.dependencies import OWNER
 from server.sessions import lookup
@@ -85,9 +85,7 @@ def _is_stored(shown: _Shown, known: Session, chat_id: str) -> bool:
     return shown.path == known.path.ranges and not shown.settled and chat_id in ("", known.chat_id)
 
 
-async def _request(
-    resources: Resources, name: str, window: list[Incoming], event: ChatEvent
-) -> sessions.Request:
+async def _request(resources: Resources, name: str, window: list[Incoming], event: ChatEvent) -> Request:
     """By the chat's id; a session that no chat id names is known by its own, or as CHARACTER/CHAT."""
     if not name.strip() or "{{" in name:
         raise BadRequest(f"{name!r} is no chat's id.", param="session_id")
@@ -95,8 +93,8 @@ async def _request(
     if await resources.catalog.of_chat(OWNER, name) is None:
         session = await lookup.find(resources, name)
         if session is not None and whose.may_have(session):
-            return sessions.Request(OWNER, window, session_id=session.session_id)
-    return sessions.Request(OWNER, window, chat_id=name, character=event.character, whose=whose)
+            return Request(OWNER, window, session_id=session.session_id)
+    return Request(OWNER, window, chat_id=name, character=event.character, whose=whose)
 
 
 async def _shown(resources: Resources, assignment: Assignment, window: list[Incoming]) -> _Shown | None:
@@ -121,7 +119,7 @@ def _settled(alignment: Alignment, tree: TreeView) -> list[Settled]:
     return [*alignment.settled, *more]
 
 
-def _write(assignment: Assignment, shown: _Shown, request: sessions.Request, event: ChatEvent) -> TurnWrite:
+def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatEvent) -> TurnWrite:
     rows = [row for row, known in enumerate(shown.alignment.rows) if known is None]
     numbers = {row: n for n, row in enumerate(rows)}
     return TurnWrite(

@@ -7,7 +7,8 @@ from typing import Protocol
 from graph.errors import NotFound
 from memory.catalog import Catalog
 from memory.files import safe_name
-from memory.transcript import Message, Session, Transcript
+from memory.stored import Message, Session
+from memory.transcript import Transcript
 from memory.whose import Whose
 from server.owner import OWNER
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, Field, TypeAdapter, field_validator
 
-from memory.transcript import Message, Session
+from memory.stored import Message, Session
 from server.chat.protocol import RequestMessage
 from server.sessions.lookup import said
 

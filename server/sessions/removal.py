@@ -7,7 +7,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 from graph.checkpoints import forget
 from graph.resources import Resources
-from memory.transcript import Session, Transcript
+from memory.stored import Session
+from memory.transcript import Transcript
 from server.dependencies import OWNER
 from server.sessions.lookup import named
 

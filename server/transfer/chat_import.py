@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 
 from graph.resources import Resources
 from memory.align import Alignment
+from memory.assignment import Assignment
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine, line_of
 from memory.incoming import Incoming
 from memory.library import Binding
 from memory.path import Ranges
-from memory.sessions import Assignment
-from memory.transcript import Session, TreeView
+from memory.stored import Session
+from memory.transcript import TreeView
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile
 from server.transfer.identity import Place, placed

@@ -16,7 +16,8 @@ from typing import Any, BinaryIO
 
 from memory.bulk import BulkMessage, BulkSummary, SessionLine, TreeOutline
 from memory.path import Path
-from memory.transcript import Session, Transcript, TreeKey, TreeView
+from memory.stored import Session, TreeKey
+from memory.transcript import Transcript, TreeView
 
 FORMAT = "emotional-rag"
 VERSION = 1

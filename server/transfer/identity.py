@@ -12,10 +12,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
 from graph.resources import Resources
+from memory.assignment import Assignment, Request
 from memory.files import safe_name
 from memory.path import Path
-from memory.sessions import Assignment, Request
-from memory.transcript import Session, Transcript
+from memory.stored import Session
+from memory.transcript import Transcript
 from memory.whose import Whose
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile
@@ -105,7 +106,7 @@ def _whose(chat: ChatFile) -> Whose:
 
 
 def _ids_of(chat: ChatFile, name: str) -> list[str]:
-    """What a session of a chat's name may be called (`memory.sessions`), most likely first."""
+    """What a session of a chat's name may be called (`memory.assign`), most likely first."""
     return [safe_name(name), safe_name(f"{chat.character}/{name}")] if name else []
 
 

@@ -16,7 +16,7 @@ from graph.errors import BadRequest
 from graph.resources import Resources
 from memory.bulk import BulkDone, BulkMessage, BulkSummary, BulkWrite, SessionLine
 from memory.path import Ranges
-from memory.transcript import Card, Session, TreeKey
+from memory.stored import Card, Session, TreeKey
 from server.dependencies import OWNER
 from server.transfer.export import FORMAT, VERSION
 from server.transfer.export_lines import KINDS, CardLine, GlueLine, MessageLine, SessionRow, SummaryLine

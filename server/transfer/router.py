@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import StreamingResponse
 
 from graph.resources import Resources
-from memory.transcript import Session
+from memory.stored import Session
 from server.dependencies import OurResources
 from server.sessions.lookup import named, to_export
 from server.transfer.chat_file import About

@@ -14,7 +14,7 @@ from graph.context import TurnContext
 from graph.resources import Resources, open_resources
 from graph.settings import Settings, load_settings
 from graph.state import ChatMessage, Turn
-from memory.transcript import Message, Session
+from memory.stored import Message, Session
 from tests.fakes.openai_server import FakeOpenAI
 
 CARD: ChatMessage = {

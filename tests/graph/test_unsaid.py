@@ -5,7 +5,7 @@ from __future__ import annotations
 from graph.context import Filter
 from graph.state import ChatMessage
 from memory.library import Book, LoreEntry
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from tests.graph.conftest import CARD, Machine
 
 LORE = "The blue stone on the north pier hides the key of the lamp room."

@@ -9,9 +9,10 @@ from pathlib import Path as FilePath
 import pytest
 
 from memory.align import Incoming, fingerprint, incoming
+from memory.assignment import Assignment, Request
 from memory.catalog import Catalog
-from memory.sessions import Assignment, Request, Sessions
-from memory.transcript import Committed, NewMessage, TurnWrite
+from memory.sessions import Sessions
+from memory.stored import Committed, NewMessage, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.whose import ANYBODY, Whose
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from graph.errors import DataFolderBusy, DataFolderError, NewerSchema
 from memory.files import FolderLock, holder, open_database, safe_name, transaction, tree_path
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 
 HOSTILE = [
     "",

@@ -21,7 +21,7 @@ from memory.files import tree_path
 from memory.lines import NOBODY, PathLines, TreeLines
 from memory.path import Path
 from memory.ranking.reading import Holds
-from memory.transcript import NewMessage, Settled, TreeKey, TurnWrite
+from memory.stored import NewMessage, Settled, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 
 KEY = TreeKey("local", "tree")

@@ -7,7 +7,7 @@ from itertools import count
 
 import pytest
 
-from memory.sessions import Request
+from memory.assignment import Request
 
 HI = ("a:Welcome.", "u:hi")
 

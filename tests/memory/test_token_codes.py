@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from memory.files import tree_path
+from memory.stored import TreeKey
 from memory.token_codes import Stored
 from memory.token_codes_sqlite import SqliteTokenCodes, packed, unpacked
-from memory.transcript import TreeKey
 from models.token_codes import CODE_BYTES
 
 KEY = TreeKey("local", "tree-1")

@@ -18,7 +18,7 @@ from graph.errors import NewerSchema, NotFound
 from memory.catalog import Catalog
 from memory.files import tree_path
 from memory.path import Path, encode
-from memory.transcript import Card, NewMessage, TreeKey, TurnWrite
+from memory.stored import Card, NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 
 KEY = TreeKey("local", "tree")
@@ -362,7 +362,7 @@ import asyncio, sys
 from pathlib import Path
 from memory.align import fingerprint
 from memory.catalog import Catalog
-from memory.transcript import NewMessage, TreeKey, TurnWrite
+from memory.stored import NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 
 def said(role, text):

@@ -21,7 +21,7 @@ from graph.settings import Settings, load_settings
 from memory.files import tree_path
 from memory.path import Path, encode
 from memory.rows import Rows, nearest, on_path, stored_ids
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from memory.vectors import Hit, Item, Vector, VectorIndex
 from memory.vectors_open import open_vectors
 

@@ -17,9 +17,9 @@ from memory.align import fingerprint
 from memory.catalog import Catalog
 from memory.derive import Derive
 from memory.path import Path
+from memory.stored import Card, Job, Message, NewMessage, TreeKey, TurnWrite
 from memory.token_codes import Stored
 from memory.token_codes_sqlite import SqliteTokenCodes
-from memory.transcript import Card, Job, Message, NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors import Hit, Item, ItemKind, Vector
 from memory.vectors_exact import ExactVectors

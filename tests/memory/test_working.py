@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from memory.transcript import Message
+from memory.stored import Message
 from memory.working import RamWorkingMemory
 
 

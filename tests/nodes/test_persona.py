@@ -10,7 +10,8 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import ChatMessage, TurnState
-from memory.transcript import Card, Transcript, TreeKey
+from memory.stored import Card, TreeKey
+from memory.transcript import Transcript
 from nodes.persona import LINES, FoundCard, Persona, find_card
 
 MAIN = "Write Ysolde's next reply in a fictional chat between Ysolde and Bram."

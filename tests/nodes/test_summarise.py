@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from memory.glue import certain_text
 from memory.path import Path, encode
+from memory.stored import Message, Summary
 from memory.summaries import extract
-from memory.transcript import Message, Summary
 from nodes.summarise import due
 
 

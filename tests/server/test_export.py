@@ -20,7 +20,7 @@ from memory.catalog import Catalog
 from memory.files import safe_name
 from memory.path import Path as MessagePath
 from memory.sessions import Sessions
-from memory.transcript import Card, NewMessage, TreeKey, TurnWrite
+from memory.stored import Card, NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.working import RamWorkingMemory
 from server.transfer.export import write_export

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from memory import sessions
+from memory import assign
 from memory.align import align
 from server.cli.transfer import Item, weight
 from server.cli.transfer import send as send_file
@@ -82,8 +82,8 @@ async def test_a_turn_is_answered_while_an_imported_chat_is_aligned(
         return (slow if len(window) == len(MIRA) else align)(window, *args, **named)
 
     await put(live, chat(*MIRA[:4]))
-    monkeypatch.setattr(live.resources.sessions, "_align", aligner)
-    monkeypatch.setattr(sessions, "align", aligner)
+    monkeypatch.setattr(live.resources.sessions._assigner, "_align", aligner)
+    monkeypatch.setattr(assign, "align", aligner)
     report = await answered_during(live, fake, gate, chat(*MIRA))
     assert report["added"] == 1
 

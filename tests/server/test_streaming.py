@@ -15,7 +15,7 @@ from openai import APIError
 from openai.types.chat import ChatCompletionChunk
 
 from memory.files import tree_path
-from memory.transcript import TreeKey
+from memory.stored import TreeKey
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import Count, Cut, Fail, Finish, Say, Think, Wait, says
 from tests.server.live import Live, idle, said, stored, until

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from itertools import groupby
 
-from memory.transcript import Message
+from memory.stored import Message
 from tests.truth.front_end import Shown
 from tests.truth.memory_under_test import NAMES
 

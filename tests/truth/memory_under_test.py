@@ -19,13 +19,14 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext
 from graph.state import Kind, Turn, TurnState
 from memory.align import Aligner, align, incoming
+from memory.assignment import Request
 from memory.catalog import Catalog
 from memory.derive import Derive
 from memory.path import Path
 from memory.ranking.words import terms
-from memory.sessions import Request, Sessions
+from memory.sessions import Sessions
+from memory.stored import Message, Session, TreeKey
 from memory.token_codes_sqlite import SqliteTokenCodes
-from memory.transcript import Message, Session, TreeKey
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors_exact import ExactVectors
 from memory.working import RamWorkingMemory
