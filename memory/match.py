@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from memory.incoming import Incoming
 from memory.path import Path
+from memory.subsequence import longest_common
 from memory.transcript import TreeView
 
 STRAY = 4
@@ -57,12 +58,6 @@ def _run(window: Sequence[Incoming], length: int, start: int, path: Path, tree: 
 
 
 @dataclass(slots=True)
-class _Link:
-    match: Match
-    following: _Link | None
-
-
-@dataclass(slots=True)
 class _Places:
     """Where each fingerprint of the window stands: its rows, and the newest (position, id) on the path."""
 
@@ -71,21 +66,11 @@ class _Places:
 
 
 def _longest(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
-    """Hunt and Szymanski (1977), from the end so that ties go to the newest."""
+    """The longest common subsequence; ties go to the newest."""
     places = _places(window, path, tree)
-    keys: list[int] = []
-    chains: list[_Link] = []
-    for row in reversed(range(len(window))):
-        for position, message_id in places.positions[window[row].fingerprint]:
-            at = bisect_left(keys, -position)
-            link = _Link(Match(row, position, message_id), chains[at - 1] if at else None)
-            keys[at : at + 1] = [-position]
-            chains[at : at + 1] = [link]
-    found = []
-    chain = chains[-1] if chains else None
-    while chain is not None:
-        found.append(chain.match)
-        chain = chain.following
+    positions = {symbol: [position for position, _ in found] for symbol, found in places.positions.items()}
+    pairs = longest_common([row.fingerprint for row in window], positions)
+    found = [Match(row, position, path[position]) for row, position in pairs]
     return _without_stray(_settled(found, window, places, len(path), tree), window, path, tree)
 
 
@@ -121,11 +106,17 @@ def _settled(
         choices = [
             Match(row, position, i)
             for row in range(low_row + 1, after.row)
-            for position, i in places.positions[window[row].fingerprint]
-            if low_position < position < after.position
+            for position, i in _between(
+                places.positions[window[row].fingerprint], low_position, after.position
+            )
         ]
         found[n] = min([match, *choices], key=lambda m: (_unevenness(before, m, after), -m.position))
     return found
+
+
+def _between(positions: Sequence[tuple[int, int]], low: int, high: int) -> Sequence[tuple[int, int]]:
+    """Those of the ascending (position, id) with low < position < high."""
+    return positions[bisect_left(positions, (low + 1, 0)) : bisect_left(positions, (high, 0))]
 
 
 def _times_said(fingerprint: int, tree: TreeView) -> int:

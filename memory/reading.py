@@ -74,9 +74,9 @@ def _is_stored(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> b
     """Whether the row is a stored message as it is, and not rather another one, with glue, in whose place it
     stands."""
     trimmed = {settled.id for settled in reading.settled}
-    same = [i for i in tree.ids_of(row.fingerprint) if i not in trimmed]
+    same = (i for i in tree.ids_of(row.fingerprint) if i not in trimmed)
     if not any(_stands_there(i, path, tree, reading) for i in tree.within(row.fingerprint)):
-        return bool(same)
+        return next(same, None) is not None
     return any(i not in path or _stands_there(i, path, tree, reading) for i in same)
 
 

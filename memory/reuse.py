@@ -24,13 +24,12 @@ def stored_again(
     edited back. At its end one comes back only when all that stood between it and the path has left, so that
     a common word said again is a new message.
     """
-    absent = [i for i in tree.ids_of(fingerprint) if i not in later and i not in laid]
-    for candidate in absent:
-        if tree.parent(candidate) == laid.last:
+    equal = tree.ids_of(fingerprint)
+    for candidate in equal:
+        if tree.parent(candidate) == laid.last and candidate not in later and candidate not in laid:
             return candidate
-    if inner:
-        return absent[-1] if absent else None
-    return next((i for i in reversed(absent) if _belongs_here(tree, laid, later, i)), None)
+    absent = (i for i in reversed(equal) if i not in later and i not in laid)
+    return next((i for i in absent if inner or _belongs_here(tree, laid, later, i)), None)
 
 
 def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], message_id: int) -> bool:
