@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from memory.glue import glue_of, joined, paragraphs, readings, said_paragraphs
-from memory.incoming import Incoming, fingerprint, row_of
+from memory.incoming import Incoming, fingerprint
 from memory.path import Path
+from memory.runs import StoredRuns, row_part, stored_part
 from memory.stored import Settled
 from memory.transcript import TreeView
 
@@ -46,7 +47,7 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
 def paragraphs_of(row: Incoming) -> list[Incoming]:
     """The row's paragraphs as rows."""
     parts = paragraphs(row.text) if row.glued or row.merged else []
-    return [row] if len(parts) < 2 else [_part(row, [part]) for part in parts]
+    return [row] if len(parts) < 2 else [row_part(row, [part]) for part in parts]
 
 
 def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, newest: bool) -> list[Incoming]:
@@ -62,12 +63,13 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
         return [settled]
     if not (row.glued or (row.merged and len(parts) > 1)):
         return [row]
-    if merged := _run_of_stored(row, parts, tree):
-        return merged
+    stored = StoredRuns.of(row, parts, tree)
+    if stored.before[-1]:
+        return [*stored.before[-1]]
     said = _without_glue(row, path, tree, reading) if row.glued else parts
     if 0 < len(said) < len(parts):
-        return _read_row(_part(row, said), path, tree, reading, newest=newest)
-    return _with_more(row, parts, path, tree, newest=newest)
+        return _read_row(row_part(row, said), path, tree, reading, newest=newest)
+    return _with_more(row, parts, stored, path, tree, newest=newest)
 
 
 def _is_stored(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> bool:
@@ -103,7 +105,7 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
             moved = rest and rest <= reading.tails and rest.isdisjoint(glue_of(parts))
             taken = any(i == other.id for other in reading.settled)
             if moved and not taken and _stands_there(i, path, tree, reading):
-                part = _part(row, said)
+                part = row_part(row, said)
                 reading.glue |= rest | glue_of([other for other in parts if other not in said])
                 if tree.ids_of(part.fingerprint):
                     return part
@@ -152,21 +154,6 @@ def _rest(row: Incoming, parts: Sequence[str], reading: Reading) -> set[int]:
     return rest if rest <= reading.tails else set()
 
 
-def _run_of_stored(row: Incoming, parts: Sequence[str], tree: TreeView) -> list[Incoming]:
-    """The stored messages, several, that the row consists of, none left over; empty where it does not."""
-    best: list[list[Incoming] | None] = [[]]
-    for last in range(1, len(parts) + 1):
-        found: list[Incoming] | None = None
-        for first in range(1 if last == len(parts) else 0, last):
-            before = best[first]
-            part = _part(row, parts[first:last]) if before is not None else None
-            if before is not None and part is not None and tree.ids_of(part.fingerprint):
-                if found is None or len(before) + 1 < len(found):
-                    found = [*before, part]
-        best.append(found)
-    return best[-1] or []
-
-
 def _without_glue(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Sequence[str]:
     """The paragraphs between those at either end that are known as glue, or that end another message too."""
     parts = said_paragraphs(row)
@@ -195,7 +182,7 @@ def _ends_another(i: int, part: str, row: Incoming, path: Path, tree: TreeView, 
 
 
 def _with_more(
-    row: Incoming, parts: Sequence[str], path: Path, tree: TreeView, *, newest: bool
+    row: Incoming, parts: Sequence[str], stored: StoredRuns, path: Path, tree: TreeView, *, newest: bool
 ) -> list[Incoming]:
     """A row that begins or ends with stored messages of the path, and the rest as a message of its own.
 
@@ -204,34 +191,28 @@ def _with_more(
     unsettled = row.glued
     if not row.glued or (newest and len(path) and tree.role(path[-1]) == row.role):
         for size in range(len(parts) - 1, 0, -1):
-            before = _run_of_stored(row, parts[:size], tree) or _neighbour(row, parts[:size], 1, path, tree)
+            before = stored.before[size] or _neighbour(row, parts[:size], 1, path, tree)
             if before and _stands(before[-1], path, tree, last=row.glued):
-                more = _part(row, parts[size:])
+                more = row_part(row, parts[size:])
                 return [*before, replace(more, unsettled=unsettled and len(parts) - size > 1)]
-            after = _run_of_stored(row, parts[-size:], tree) or _neighbour(row, parts[-size:], -1, path, tree)
+            after = stored.after[size] or _neighbour(row, parts[-size:], -1, path, tree)
             if after and not row.glued and _stands(after[0], path, tree, last=False):
-                return [_part(row, parts[:-size]), *after]
+                return [row_part(row, parts[:-size]), *after]
     return [replace(row, unsettled=unsettled and len(parts) > 1)]
 
 
 def _neighbour(row: Incoming, parts: Sequence[str], step: int, path: Path, tree: TreeView) -> list[Incoming]:
     """One stored message that the row begins (1) or ends (-1) with and whose neighbour there has its role too, so
     that the front-end writes them as one."""
-    part = _part(row, parts)
-    for i in () if row.glued else tree.ids_of(part.fingerprint):
-        at = path.position(i)
-        if at is not None and 0 <= at + step < len(path) and tree.role(path[at + step]) == row.role:
-            return [part]
-    return []
+    part = None if row.glued else stored_part(row, parts, tree)
+    if part is None:
+        return []
+    places = (at for i in tree.ids_of(part.fingerprint) if (at := path.position(i)) is not None)
+    beside = (path[at + step] for at in places if 0 <= at + step < len(path))
+    return [part] if any(tree.role(i) == row.role for i in beside) else []
 
 
 def _stands(row: Incoming, path: Path, tree: TreeView, *, last: bool) -> bool:
     """Whether a row is on the path, or at its end."""
     ids = tree.ids_of(row.fingerprint)
     return path[-1] in ids if last and len(path) else any(i in path for i in ids)
-
-
-def _part(row: Incoming, parts: Sequence[str]) -> Incoming:
-    """Some paragraphs of a row as a row."""
-    part = row_of(row.role, row.speaker, joined(parts), [], row.index)
-    return replace(part, glued=row.glued, merged=row.merged)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from array import array
 from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from graph.errors import NotFound
 from memory.glue import paragraphs, readings
@@ -46,17 +46,23 @@ class TreeShape:
         named = fingerprint(self.role(message_id), text) != known
         parts = paragraphs(text.partition(":")[2] if named else text)
         self._unsettled[message_id] = parts
+        for ids in self._known_by(message_id):
+            ids.append(message_id)
+
+    def _known_by(self, message_id: int) -> Iterator[list[int]]:
+        """Where an unsettled message is noted: under its shorter readings, and under each of its paragraphs."""
+        parts = self._unsettled[message_id]
         for shorter, _ in readings(self.role(message_id), parts):
-            self._within.setdefault(shorter, []).append(message_id)
+            yield self._within.setdefault(shorter, [])
         for part in parts if len(parts) > 1 else ():
-            self._glued_to.setdefault(fingerprint("system", part), []).append(message_id)
+            yield self._glued_to.setdefault(fingerprint("system", part), [])
 
     def settle(self, message_id: int, fingerprint: int) -> None:
         """A message's text is known now; it may be another than was stored."""
-        for ids in (*self._within.values(), *self._glued_to.values()):
-            if message_id in ids:
+        if message_id in self._unsettled:
+            for ids in self._known_by(message_id):
                 ids.remove(message_id)
-        self._unsettled.pop(message_id, None)
+            del self._unsettled[message_id]
         self._ids[self._fingerprints[message_id]].remove(message_id)
         self._fingerprints[message_id] = fingerprint
         insort(self._ids.setdefault(fingerprint, []), message_id)

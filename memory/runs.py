@@ -1,0 +1,54 @@
+"""Which stored messages the paragraphs of a row are, where a front-end wrote several as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from memory.glue import joined
+from memory.incoming import Incoming, row_of
+from memory.transcript import TreeView
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRuns:
+    """Stored messages, two or more, that a row begins or ends with; by the number of paragraphs."""
+
+    before: Sequence[Sequence[Incoming]]
+    after: Sequence[Sequence[Incoming]]
+
+    @staticmethod
+    def of(row: Incoming, parts: Sequence[str], tree: TreeView) -> StoredRuns:
+        """The fewest of each number of paragraphs, none where they are no messages and nothing else."""
+        before = _laid(len(parts), lambda first, last: stored_part(row, parts[first:last], tree))
+        end = len(parts)
+        after = _laid(end, lambda first, last: stored_part(row, parts[end - last : end - first], tree))
+        return StoredRuns(before, [run[::-1] for run in after])
+
+
+def _laid(length: int, stored: Callable[[int, int], Incoming | None]) -> list[list[Incoming]]:
+    """For 0 to `length` paragraphs the fewest messages, at least two, that they are; `stored` tells of a run of
+    them, first and past-the-last, which one it is."""
+    fewest: list[list[Incoming] | None] = [[]]
+    several: list[list[Incoming]] = [[]]
+    for last in range(1, length + 1):
+        ways = [
+            [*before, part]
+            for first, before in enumerate(fewest)
+            if before is not None and (part := stored(first, last)) is not None
+        ]
+        fewest.append(min(ways, key=len, default=None))
+        several.append(min((way for way in ways if len(way) > 1), key=len, default=[]))
+    return several
+
+
+def stored_part(row: Incoming, parts: Sequence[str], tree: TreeView) -> Incoming | None:
+    """Some paragraphs of a row as a row, where the tree holds that."""
+    part = row_part(row, parts)
+    return part if tree.ids_of(part.fingerprint) else None
+
+
+def row_part(row: Incoming, parts: Sequence[str]) -> Incoming:
+    """Some paragraphs of a row as a row."""
+    part = row_of(row.role, row.speaker, joined(parts), [], row.index)
+    return replace(part, glued=row.glued, merged=row.merged)
