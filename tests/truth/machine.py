@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from zlib import crc32
@@ -17,9 +18,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from memory.align import Aligner, align
 from tests.truth.checks import holds_nothing_twice, is_as_fresh, is_as_replayed
-from tests.truth.front_end import Style
+from tests.truth.front_end import SUMMARIZE, Style
 from tests.truth.memory_under_test import Memory
-from tests.truth.world import World
+from tests.truth.user import TEST, User
 
 STEPS = 30
 NUMBER = st.integers(0, 999)
@@ -32,6 +33,8 @@ PLAIN_STYLES = st.builds(
     lore=st.booleans(),
     narrator=st.booleans(),
     post_history=st.booleans(),
+    prefill=st.booleans(),
+    streams=st.booleans(),
 )
 MODES = ("merge", "semi", "strict", "single")
 
@@ -47,7 +50,8 @@ def styles_of(modes: Sequence[str]) -> st.SearchStrategy[Style]:
         narrator=st.booleans(),
         lore=st.booleans(),
         post_history=st.booleans(),
-    )
+        prefill=st.sampled_from([False, False, True]),
+    ).map(lambda style: replace(style, prefill=style.prefill and style.mode != "single"))
 
 
 RAM = Path("/dev/shm")
@@ -117,10 +121,10 @@ class FrontEndMachine(RuleBasedStateMachine):
         self.loop.close()
         shutil.rmtree(self.folder)
 
-    @initialize(data=st.data(), seed=NUMBER, window=WINDOWS, with_id=st.booleans())
-    def begin(self, data: st.DataObject, seed: int, window: int, with_id: bool) -> None:
+    @initialize(data=st.data(), seed=NUMBER, window=WINDOWS, with_id=st.booleans(), extension=st.booleans())
+    def begin(self, data: st.DataObject, seed: int, window: int, with_id: bool, extension: bool) -> None:
         self.to_the_end = seed % 4 == 0
-        self.world = World(self.memory, seed, data.draw(self.styles), window)
+        self.world = User(self.memory, seed, data.draw(self.styles), window, extension=extension)
         self.world.start_chat(["Mira"], "chat-1" if with_id else "")
 
     @rule()
@@ -204,8 +208,16 @@ class FrontEndMachine(RuleBasedStateMachine):
         self.do(self.world.continue_reply())
 
     @rule()
-    def ask_quietly(self) -> None:
-        self.do(self.world.ask_quietly())
+    def impersonate(self) -> None:
+        self.do(self.world.impersonate())
+
+    @rule(prompt=st.sampled_from([SUMMARIZE, "Where is the lantern?"]))
+    def ask_quietly(self, prompt: str) -> None:
+        self.do(self.world.ask_quietly(prompt))
+
+    @rule(text=st.sampled_from([TEST, "Name a colour."]))
+    def ask_raw(self, text: str) -> None:
+        self.do(self.world.ask_raw(text))
 
     @rule()
     def fail(self) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
@@ -16,25 +17,29 @@ import numpy as np
 import numpy.typing as npt
 from langgraph.runtime import Runtime
 
+from graph.build import after_generate
 from graph.context import TurnContext
-from graph.state import Kind, Turn, TurnState
-from memory.align import Aligner, align, incoming
+from graph.state import STORED_KINDS, Kind, Turn, TurnState
+from memory.align import Aligner, align
 from memory.catalog import Catalog
 from memory.derive import Derive
 from memory.path import Path
 from memory.ranking.words import terms
-from memory.sessions import Request, Sessions
+from memory.sessions import Assignment, Request, Sessions
 from memory.token_codes_sqlite import SqliteTokenCodes
 from memory.transcript import Message, Session, TreeKey
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors_exact import ExactVectors
+from memory.whose import ANYBODY
 from memory.working import RamWorkingMemory
 from models.emotion import Emotion
 from models.encoding import Encoding, unit
 from models.token_codes import TokenCodec
 from nodes.reconcile import Reconcile
 from nodes.store import Store
-from server.sillytavern.markers import Markers
+from server.chat.protocol import parse
+from server.chat.router import session_request, turn_of
+from server.sillytavern import Markers, interpret, told_whose
 from server.sillytavern.spoken import spoken
 
 NAMES = ("Alex", "Mira", "Tobias")
@@ -113,6 +118,15 @@ def spoken_in(messages: list[dict[str, Any]]) -> list[list[Any]]:
     return spoken(messages, (), NAMES, Markers())
 
 
+def _assign(turn: Turn, assignment: Assignment) -> None:
+    turn.session_id, turn.tree_id = assignment.session_id, assignment.key.tree_id
+    turn.forked_from = assignment.forked_from
+
+
+class ProviderFailed(Exception):
+    """What a turn ends with that nobody answers."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """What a turn left: the session it was given and its whole path."""
@@ -149,6 +163,29 @@ class Memory:
         await self.transcript.close()
         self.catalog.close()
 
+    async def ask(
+        self,
+        body: dict[str, Any],  # Any: OpenAI's JSON
+        headers: Mapping[str, str],
+        replies: Sequence[str] | None,
+        markers: Markers,
+    ) -> Kept | None:
+        """A request as the server takes it; None where nothing is stored: of its kind, or as the provider
+        fails (`replies` None)."""
+        asked = parse(json.dumps(body).encode())
+        meant = interpret(asked.body, headers, "", markers)
+        turn = turn_of(asked, meant)
+        request = session_request(turn, meant.user, told_whose(asked.body, headers))
+        try:
+            if turn.kind in STORED_KINDS:
+                return await self._stored(turn, request, replies)
+            if turn.kind in ("quiet", "impersonate"):
+                _assign(turn, await self.sessions.find(request))
+            await self._run(turn, replies, "local")
+        except ProviderFailed:
+            pass
+        return None
+
     async def turn(
         self,
         messages: list[dict[str, Any]],
@@ -159,31 +196,19 @@ class Memory:
         character: str = "Mira",
         owner: str = "local",
     ) -> Kept:
-        """A turn that is stored, and what follows from its outbox."""
-        request = self._request(messages, kind, chat_id, character, owner)
-        async with self.sessions.turn(request) as assignment:
-            turn = Turn(
-                messages,
-                kind=kind,
-                session_id=assignment.session_id,
-                tree_id=assignment.key.tree_id,
-                forked_from=assignment.forked_from,
-                turn_id=self._turn_id(),
-                chat_id=chat_id,
-                character=character,
-                user_name="Alex",
-                names=list(NAMES),
-                spoken=spoken_in(messages),
-            )
-            runtime = Runtime(context=TurnContext(owner=owner))
-            state = await self._reconciled(turn, runtime)
-            answered = [{"text": text, "remembered": True} for text in replies]
-            state = replace(state, replies=answered)
-            await self._store(state, runtime)
-        await self.settle(assignment.key)
-        session = await self.transcript.session(owner, assignment.session_id)
-        assert session is not None
-        return Kept(session, await self.transcript.messages(session.key, list(session.path)))
+        """A turn of which everything is known that a request may tell, and what follows from its outbox."""
+        turn = Turn(
+            messages,
+            kind=kind,
+            turn_id=self._turn_id(),
+            chat_id=chat_id,
+            character=character,
+            user_name="Alex",
+            names=list(NAMES),
+            spoken=spoken_in(messages),
+        )
+        request = session_request(turn, "", ANYBODY)
+        return await self._stored(turn, replace(request, owner=owner), replies)
 
     async def replay(self, said: Sequence[tuple[str, str]]) -> Kept:
         """These messages, role and text, as the one request of a chat beside which nothing is known."""
@@ -191,35 +216,30 @@ class Memory:
         messages = as_delivered(said[: len(said) - len(last)])
         return await self.turn(messages, last, chat_id="replay", owner=f"owner-{self._turns}")
 
-    async def look(self, messages: list[dict[str, Any]], *, kind: Kind, chat_id: str = "") -> None:
-        """A request that writes nothing, or one that failed at the provider."""
-        request = self._request(messages, kind, chat_id, "Mira", "local")
-        found = await self.sessions.find(request)
-        turn = Turn(
-            messages,
-            kind=kind,
-            session_id=found.session_id,
-            tree_id=found.key.tree_id,
-            forked_from=found.forked_from,
-            turn_id=self._turn_id(),
-            user_name="Alex",
-            names=list(NAMES),
-            spoken=spoken_in(messages),
-        )
-        await self._reconciled(turn, Runtime(context=TurnContext()))
+    async def _stored(self, turn: Turn, request: Request, replies: Sequence[str] | None) -> Kept:
+        async with self.sessions.turn(request) as assignment:
+            _assign(turn, assignment)
+            await self._run(turn, replies, request.owner)
+        await self.settle(assignment.key)
+        return await self.kept(request.owner, turn.session_id)
 
-    async def _reconciled(self, turn: Turn, runtime: Runtime[TurnContext]) -> TurnState:
+    async def _run(self, turn: Turn, replies: Sequence[str] | None, owner: str) -> None:
+        """The steps of a turn that tell what is stored."""
+        runtime = Runtime(context=TurnContext(owner=owner))
         given = turn.as_input()
         state = TurnState(messages=given["messages"], request=given["request"])
-        update = await self._reconcile(state, runtime)
-        return replace(state, **update)
+        state = replace(state, **await self._reconcile(state, runtime))
+        if replies is None:
+            raise ProviderFailed
+        state = replace(state, replies=[{"text": text, "remembered": True} for text in replies])
+        if after_generate(state) == "store":
+            await self._store(state, runtime)
 
-    @staticmethod
-    def _request(
-        messages: list[dict[str, Any]], kind: Kind, chat_id: str, character: str, owner: str
-    ) -> Request:
-        window = incoming(Turn(messages, spoken=spoken_in(messages)).as_spoken(), NAMES, "Alex")
-        return Request(owner, window, chat_id=chat_id, character=character, continues=kind == "continue")
+    async def kept(self, owner: str, session_id: str) -> Kept:
+        """A session as it is now."""
+        session = await self.transcript.session(owner, session_id)
+        assert session is not None
+        return Kept(session, await self.transcript.messages(session.key, list(session.path)))
 
     def _turn_id(self) -> str:
         self._turns += 1
