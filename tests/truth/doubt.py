@@ -88,8 +88,8 @@ class Doubt:
             reply = expected[-1:] if expected[-1].said not in self.window else []
             yield [Shown(said, said.text) for said in self.window] + reply
         if self.looks_continued and expected[-1].said not in self.window:
-            last, reply = expected[-2:]
-            yield [*expected[:-2], Shown(last.said, last.text + reply.text)]
+            continued = Shown(expected[-2].said, expected[-2].text + expected[-1].text)
+            yield [*expected[:-2], continued]
         nearest = self._edit_of_the_nearest()
         if nearest != self._head():
             yield nearest + rest

@@ -121,11 +121,14 @@ class FrontEndMachine(RuleBasedStateMachine):
         self.loop.close()
         shutil.rmtree(self.folder)
 
-    @initialize(data=st.data(), seed=NUMBER, window=WINDOWS, with_id=st.booleans(), extension=st.booleans())
-    def begin(self, data: st.DataObject, seed: int, window: int, with_id: bool, extension: bool) -> None:
+    @initialize(
+        data=st.data(), seed=NUMBER, window=WINDOWS, told=st.sampled_from(["nothing", "id", "everything"])
+    )
+    def begin(self, data: st.DataObject, seed: int, window: int, told: str) -> None:
         self.to_the_end = seed % 4 == 0
-        self.world = User(self.memory, seed, data.draw(self.styles), window, extension=extension)
-        self.world.start_chat(["Mira"], "chat-1" if with_id else "")
+        style, extension = data.draw(self.styles), told == "everything"
+        self.world = User(self.memory, seed, style, window, extension=extension)
+        self.world.start_chat(["Mira"], "" if told == "nothing" else "chat-1")
 
     @rule()
     def send(self) -> None:
@@ -150,53 +153,58 @@ class FrontEndMachine(RuleBasedStateMachine):
 
     @rule(n=NUMBER)
     def swipe_back_and_send(self, n: int) -> None:
-        self.world.swipe_back(n)
+        self.do(self.world.swipe_back(n))
         self.do(self.world.send())
 
     @rule(n=NUMBER)
     def swipe_back(self, n: int) -> None:
-        self.world.swipe_back(n)
+        self.do(self.world.swipe_back(n))
 
     @rule(n=NUMBER, append=st.booleans())
     def edit(self, n: int, append: bool) -> None:
-        self.world.edit(n, append=append)
+        self.do(self.world.edit(n, append=append))
 
     @rule(n=st.integers(1, 6))
     def delete_last(self, n: int) -> None:
-        self.world.delete_last(n)
+        self.do(self.world.delete_last(n))
 
     @rule(n=NUMBER)
     def delete(self, n: int) -> None:
-        self.world.delete(n)
+        self.do(self.world.delete(n))
 
     @rule(n=NUMBER)
     def hide(self, n: int) -> None:
-        self.world.hide(n)
+        self.do(self.world.hide(n))
 
     @rule(n=NUMBER)
     def unhide(self, n: int) -> None:
-        self.world.unhide(n)
+        self.do(self.world.unhide(n))
 
     @rule(n=NUMBER, ids=st.sampled_from(["inherited", "none", "own"]))
     def branch(self, n: int, ids: str) -> None:
         own = f"chat-{len(self.world.chats) + 1}"
-        chat_id = {"inherited": self.world.chat.chat_id, "none": "", "own": own}[ids]
-        self.world.branch(n, chat_id)
+        inherited = own if self.world.tagged else self.world.chat.chat_id
+        chat_id = {"inherited": inherited, "none": "", "own": own}[ids]
+        self.do(self.world.branch(n, chat_id))
 
-    @rule(with_id=st.booleans(), group=st.booleans(), greeting=st.booleans())
-    def new_chat(self, with_id: bool, group: bool, greeting: bool) -> None:
+    @rule(
+        who=st.sampled_from([["Mira"], ["Mira"], ["Tobias"], ["Mira", "Tobias"]]),
+        ids=st.sampled_from(["none", "own", "shared"]),
+        greeting=st.booleans(),
+    )
+    def new_chat(self, who: list[str], ids: str, greeting: bool) -> None:
         if len(self.world.chats) < 4:
-            chat_id = f"chat-{len(self.world.chats) + 1}" if with_id else ""
-            characters = ["Mira", "Tobias"] if group else ["Mira"]
-            self.world.start_chat(characters, chat_id, *([] if greeting else [""]))
+            own = f"chat-{len(self.world.chats) + 1}"
+            chat_id = {"none": "", "own": own, "shared": self.world.id_of_others(who) or own}[ids]
+            self.world.start_chat(who, chat_id, *([] if greeting else [""]))
 
     @rule(n=NUMBER)
     def switch(self, n: int) -> None:
-        self.world.switch(n)
+        self.do(self.world.switch(n))
 
     @rule(n=NUMBER)
     def switch_and_send(self, n: int) -> None:
-        self.world.switch(n)
+        self.do(self.world.switch(n))
         self.do(self.world.send())
 
     @rule(n=st.integers(0, 1))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from langgraph.runtime import Runtime
 
 from graph.build import after_generate
 from graph.context import TurnContext
+from graph.resources import Resources
 from graph.state import STORED_KINDS, Kind, Turn, TurnState
 from memory.align import Aligner, align
 from memory.catalog import Catalog
@@ -39,6 +40,8 @@ from nodes.reconcile import Reconcile
 from nodes.store import Store
 from server.chat.protocol import parse
 from server.chat.router import session_request, turn_of
+from server.sessions import events
+from server.sessions.protocol import ChatEvent
 from server.sillytavern import Markers, interpret, told_whose
 from server.sillytavern.spoken import spoken
 
@@ -123,6 +126,16 @@ def _assign(turn: Turn, assignment: Assignment) -> None:
     turn.forked_from = assignment.forked_from
 
 
+class Awake:
+    """What has work in its outbox."""
+
+    def __init__(self) -> None:
+        self.awake: set[TreeKey] = set()
+
+    def wake(self, key: TreeKey) -> None:
+        self.awake.add(key)
+
+
 class ProviderFailed(Exception):
     """What a turn ends with that nobody answers."""
 
@@ -150,7 +163,9 @@ class Memory:
         self.codes = SqliteTokenCodes(root, codec.key)
         self._derive = Derive(transcript, self.vectors, self.codes, self.embedder, codec, Calm())
         self._reconcile = Reconcile(transcript, aligner)
-        self._store = Store(transcript, RamWorkingMemory(20))
+        self.working = RamWorkingMemory(20)
+        self.worker = Awake()
+        self._store = Store(transcript, self.working)
         self._turns = 0
 
     @classmethod
@@ -235,6 +250,14 @@ class Memory:
         if after_generate(state) == "store":
             await self._store(state, runtime)
 
+    async def tell(self, chat_id: str, event: ChatEvent) -> Kept | None:
+        """What a front-end reports between requests; None for a chat that is not stored."""
+        taken = await events.take(cast(Resources, self), chat_id, event)
+        for key in self.worker.awake:
+            await self.settle(key)
+        self.worker.awake.clear()
+        return await self.kept("local", taken.id) if taken.id else None
+
     async def kept(self, owner: str, session_id: str) -> Kept:
         """A session as it is now."""
         session = await self.transcript.session(owner, session_id)
@@ -263,7 +286,7 @@ class Memory:
     async def stored(self, key: TreeKey) -> list[Message]:
         """Every message of a tree, on a path or not."""
         tree = await self.transcript.tree(key)
-        ids = []
+        ids: list[int] = []
         while len(ids) + 1 in tree:  # type: ignore[operator]
             ids.append(len(ids) + 1)
         return await self.transcript.messages(key, ids)

@@ -17,6 +17,7 @@ class User(Edits):
         """A message and its reply."""
         self.chat.said.append(Said("user", USER, [text or self.new_text()]))
         await self.answered()
+        await self.told_perhaps("reply")
 
     async def send_and_fail(self) -> None:
         """The provider fails: the message stands in the chat, memory keeps nothing of it.
@@ -78,6 +79,7 @@ class User(Edits):
         kept = await self.ask(window, [more], Wanted("continue", last.speaker))
         last.text += more
         self.compare(kept, self.chat.show(window), window)
+        await self.told_perhaps("reply")
 
     async def impersonate(self) -> None:
         """The model writes into the user's input box."""

@@ -12,7 +12,18 @@ from server.sillytavern import Markers
 from tests.truth.chat import Chat, Said, Shown
 from tests.truth.doubt import Doubt
 from tests.truth.front_end import Message, Style, Wanted, request
-from tests.truth.lines import COMMON, GLUE, NUDGES, Line, difference, lines_of, merged, role_of, said_in
+from tests.truth.lines import (
+    COMMON,
+    GLUE,
+    NUDGES,
+    Line,
+    difference,
+    lines_of,
+    merged,
+    plain,
+    role_of,
+    said_in,
+)
 from tests.truth.memory_under_test import Kept, Memory
 
 WORDS = (
@@ -51,8 +62,8 @@ class World:
         self.asked: Message = {}
         """The last request's body."""
         self.merging = style.mode != "none"
-        self.ids: set[str] = set()
-        """Those that requests came with."""
+        self.ids: set[tuple[str, str]] = set()
+        """Those that came with something that was stored, each with the characters it is of."""
         self.kept_shown: list[Shown] = []
         """What the last request's session shows."""
         self.origins: defaultdict[Line, set[int]] = defaultdict(set)
@@ -101,6 +112,11 @@ class World:
         """Whether the chat's requests say everything about themselves."""
         return self.extension and bool(self.chat.chat_id)
 
+    @property
+    def id_of_chat(self) -> tuple[str, str]:
+        """The chat's id, and whose it is where requests tell that."""
+        return self.chat.chat_id, "+".join(self.chat.characters) if self.tagged else ""
+
     def set_up(self, style: Style) -> None:
         """The user changes the front-end's settings."""
         self.style = style
@@ -121,7 +137,7 @@ class World:
         self.requests += 1
         assert kept is not None, f"memory has nothing of {self.asked}"
         got = [(m.role, said) for m in kept.path if (said := said_in(m))]
-        known_id = bool(self.chat.chat_id) and self.chat.chat_id in self.ids
+        known_id = bool(self.chat.chat_id) and self.id_of_chat in self.ids
         doubt = Doubt(
             self.chat, window, self.chats, self.style, self.merging, known_id, self._looks_continued()
         )
@@ -136,6 +152,16 @@ class World:
         for message in kept.path:
             assert message.unsettled or not said_in(message) or not GLUE.search(message.text), message
             assert not NUDGES.search(message.text), message
+
+    def compare_whole(self, kept: Kept) -> None:
+        """Memory was shown the whole chat, message by message: it holds that and nothing else."""
+        self.requests += 1
+        shown = [Shown(said, said.text) for said in self.chat.visible]
+        got = [(m.role, plain(m.text)) for m in kept.path]
+        assert got == lines_of(shown), difference(got, lines_of(shown))
+        assert not any(m.unsettled for m in kept.path)
+        assert len({m.id for m in kept.path}) == len(kept.path)
+        self._remember(kept, shown)
 
     def _looks_continued(self) -> bool:
         """Whether the last request is one that a continue without a nudge cannot be told from."""
@@ -155,7 +181,7 @@ class World:
                 said.gone = said.gone or said.hidden
         self.chat.tree, self.chat.shown = tree, shown
         self.kept, self.kept_shown = kept, shown
-        self.ids.add(self.chat.chat_id)
+        self.ids.add(self.id_of_chat)
 
     def _take_for_one(self, session_id: str, shown: Sequence[Shown]) -> None:
         """Note the branches that go on in this chat's session because they replace no more than an edit does."""
