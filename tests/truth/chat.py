@@ -12,6 +12,12 @@ from itertools import count
 USER = "Alex"
 GREETING = "Mira sets the kettle down. You are late."
 _origins = count()
+_seconds = count(1_700_000_000)
+
+
+def clock() -> float:
+    """Unix seconds, of front-end and memory alike: later each time that somebody looks."""
+    return float(next(_seconds))
 
 
 @dataclass(eq=False)
@@ -25,6 +31,15 @@ class Said:
     hidden: bool = False
     gone: bool = False
     origin: int = field(default_factory=lambda: next(_origins))
+    dates: list[float] = field(default_factory=list)
+    """When each of its swipes was written, Unix seconds."""
+
+    def __post_init__(self) -> None:
+        self.date_swipes()
+
+    def date_swipes(self) -> None:
+        """Give swipes that have no date the time it is now."""
+        self.dates += [clock()] * (len(self.swipes) - len(self.dates))
 
     @property
     def text(self) -> str:
@@ -73,7 +88,7 @@ class Chat:
     def branch(self, upto: Said, chat_id: str) -> Chat:
         """A new chat with everything up to and with a message, and what was shown of that."""
         kept = self.said[: self.said.index(upto) + 1]
-        copies = {id(said): replace(said, swipes=list(said.swipes)) for said in kept}
+        copies = {id(said): replace(said, swipes=list(said.swipes), dates=list(said.dates)) for said in kept}
         shown = [Shown(copies[id(s.said)], s.text) for s in self.shown if id(s.said) in copies]
         said = [copies[id(said)] for said in kept]
         earlier, left = (

@@ -18,9 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from memory.align import Aligner, align
 from tests.truth.checks import holds_nothing_twice, is_as_fresh, is_as_replayed
+from tests.truth.files import Files
 from tests.truth.front_end import SUMMARIZE, Style
 from tests.truth.memory_under_test import Memory
-from tests.truth.user import TEST, User
+from tests.truth.user import TEST
 
 STEPS = 30
 NUMBER = st.integers(0, 999)
@@ -64,10 +65,13 @@ class InlineLoop(asyncio.SelectorEventLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Any: as in the base class."""
         done = self.create_future()
+        asyncio._set_running_loop(None)
         try:
             done.set_result(func(*args))
         except Exception as error:
             done.set_exception(error)
+        finally:
+            asyncio._set_running_loop(self)
         return done
 
 
@@ -111,8 +115,16 @@ class FrontEndMachine(RuleBasedStateMachine):
                 type(self).replays += self.world.replays
             if hasattr(self, "world") and self.world.requests and self.world.agreed and self.to_the_end:
                 self.run(is_as_replayed(self.world, self.fresh))
+                self.run(self._is_the_same_elsewhere())
         finally:
             self._close()
+
+    async def _is_the_same_elsewhere(self) -> None:
+        elsewhere = await Memory.open(self.folder / "elsewhere")
+        try:
+            await self.world.is_the_same_elsewhere(elsewhere)
+        finally:
+            await elsewhere.close()
 
     def _close(self) -> None:
         self.run(self.memory.close())
@@ -127,7 +139,7 @@ class FrontEndMachine(RuleBasedStateMachine):
     def begin(self, data: st.DataObject, seed: int, window: int, told: str) -> None:
         self.to_the_end = seed % 4 == 0
         style, extension = data.draw(self.styles), told == "everything"
-        self.world = User(self.memory, seed, style, window, extension=extension)
+        self.world = Files(self.memory, seed, style, window, extension=extension)
         self.world.start_chat(["Mira"], "" if told == "nothing" else "chat-1")
 
     @rule()
@@ -242,6 +254,10 @@ class FrontEndMachine(RuleBasedStateMachine):
     @rule(n=NUMBER)
     def send_with_moved(self, n: int) -> None:
         self.do(self.world.send_with_moved(n))
+
+    @rule(times=st.sampled_from([1, 2]))
+    def import_file(self, times: int) -> None:
+        self.do(self.world.import_file(times))
 
     @rule(window=WINDOWS)
     def resize(self, window: int) -> None:

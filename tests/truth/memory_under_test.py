@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path as FilePath
 from typing import Any, cast
 
@@ -24,6 +25,7 @@ from graph.state import STORED_KINDS, Kind, Turn, TurnState
 from memory.align import Aligner, align
 from memory.catalog import Catalog
 from memory.derive import Derive
+from memory.library import Library
 from memory.path import Path
 from memory.ranking.words import terms
 from memory.sessions import Assignment, Request, Sessions
@@ -41,9 +43,16 @@ from nodes.store import Store
 from server.chat.protocol import parse
 from server.chat.router import session_request, turn_of
 from server.sessions import events
+from server.sessions.lookup import to_export
 from server.sessions.protocol import ChatEvent
 from server.sillytavern import Markers, interpret, told_whose
 from server.sillytavern.spoken import spoken
+from server.transfer.chat_file import About
+from server.transfer.export import write_export
+from server.transfer.progress import Progress
+from server.transfer.receive import import_file
+from server.transfer.report import Report
+from tests.truth.chat import clock
 
 NAMES = ("Alex", "Mira", "Tobias")
 DIMENSION = 48
@@ -155,6 +164,7 @@ class Memory:
         self, root: FilePath, catalog: Catalog, transcript: SqliteTranscript, aligner: Aligner
     ) -> None:
         self.catalog = catalog
+        self.library = Library(root)
         self.transcript = transcript
         self.sessions = Sessions(transcript, catalog, aligner)
         self.embedder = HashEmbedder()
@@ -171,11 +181,12 @@ class Memory:
     @classmethod
     async def open(cls, root: FilePath, aligner: Aligner = align) -> Memory:
         catalog = Catalog.open(root)
-        return cls(root, catalog, await SqliteTranscript.open(root, catalog), aligner)
+        return cls(root, catalog, await SqliteTranscript.open(root, catalog, clock=clock), aligner)
 
     async def close(self) -> None:
         await self.vectors.close()
         await self.transcript.close()
+        self.library.close()
         self.catalog.close()
 
     async def ask(
@@ -253,10 +264,26 @@ class Memory:
     async def tell(self, chat_id: str, event: ChatEvent) -> Kept | None:
         """What a front-end reports between requests; None for a chat that is not stored."""
         taken = await events.take(cast(Resources, self), chat_id, event)
+        await self._wake()
+        return await self.kept("local", taken.id) if taken.id else None
+
+    async def take_file(self, content: bytes, name: str, *, is_group: bool = False) -> Report:
+        """Import a file, whatever it is."""
+        about = About(name, group=is_group)
+        report = await import_file(cast(Resources, self), BytesIO(content), about, Progress())
+        await self._wake()
+        return report
+
+    async def export(self) -> bytes:
+        """Everything that is stored."""
+        file = BytesIO()
+        await write_export(self.transcript, await to_export(self, None), file)
+        return file.getvalue()
+
+    async def _wake(self) -> None:
         for key in self.worker.awake:
             await self.settle(key)
         self.worker.awake.clear()
-        return await self.kept("local", taken.id) if taken.id else None
 
     async def kept(self, owner: str, session_id: str) -> Kept:
         """A session as it is now."""

@@ -67,6 +67,7 @@ class User(Edits):
         kept = await self.ask(window, texts, Wanted("swipe", last.speaker))
         last.at = len(last.swipes)
         last.swipes += texts
+        last.date_swipes()
         self.compare(kept, [*self.chat.show(window), Shown(last, texts[0])], window)
 
     async def continue_reply(self) -> None:
@@ -106,13 +107,14 @@ class User(Edits):
         tag = {"metadata": {"chat_id": self.chat.chat_id, "kind": kind}} if self.tagged else {}
         before = await self.versions()
         body = {"messages": [{"role": "user", "content": text}], "stream": False, **tag}
-        assert await self.send_body(body, [self.new_text()]) is None
+        kept = await self.send_body(body, [self.new_text()])
+        assert kept is None, f"memory has {kept.path}"
         assert await self.versions() == before
 
     async def _ask_in_vain(self, wanted: Wanted) -> None:
         before = await self.versions()
         kept = await self.ask(self.in_window(), [self.new_text()], wanted)
-        assert kept is None, f"{wanted.kind} left {[m.text for m in kept.path[-2:]]}"
+        assert kept is None, f"memory has {[m.text for m in kept.path[-2:]]} of {wanted.kind}"
         assert await self.versions() == before
 
     async def _ask_in_doubt(self, wanted: Wanted) -> None:
