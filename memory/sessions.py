@@ -209,20 +209,23 @@ class Sessions:
         alignment = align(request.window, Path([]), NO_TREE, pinned=False, continues=request.continues)
         return Assignment(TreeKey(request.owner, safe_name(session_id)), session_id, None, alignment)
 
-    async def _trees_of(self, request: Request) -> list[TreeKey]:
-        """Trees that hold parts of the window; where none does, of what its merged rows may consist of."""
+    async def _trees_of(self, request: Request) -> AsyncIterator[TreeKey]:
+        """Trees that hold parts of the window, then those that hold what its merged rows may consist of."""
         window = request.window
         found = await self._finder.holding(request.owner, [row.fingerprint for row in window])
-        if found or not any(row.glued or row.merged for row in window):
-            return found
-        parts = [part for row in window for part in paragraphs_of(row)]
-        return await self._finder.holding(request.owner, [part.fingerprint for part in parts])
+        for key in found:
+            yield key
+        if any(row.glued or row.merged for row in window):
+            parts = [part for row in window for part in paragraphs_of(row)]
+            for key in await self._finder.holding(request.owner, [part.fingerprint for part in parts]):
+                if key not in found:
+                    yield key
 
     async def _by_content(self, request: Request) -> Candidate | None:
         """The session that the window matches best, of a bounded number of likely ones."""
         window = request.window
         best: Candidate | None = None
-        for key in await self._trees_of(request):
+        async for key in self._trees_of(request):
             tree = await self._transcript.tree(key)
             for session in likeliest(await self._transcript.lines(key), window, tree):
                 candidate = self._candidate(session, tree, request)

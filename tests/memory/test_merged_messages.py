@@ -62,3 +62,14 @@ async def test_an_edit_that_adds_a_paragraph_is_one_message(memory: Memory) -> N
     edited = [CARD, character(GREETING), user("One?", "And more?"), character("Two."), user("Three?")]
     kept = await memory.turn(edited, ["Four."], chat_id="chat-1")
     assert texts(kept) == [GREETING, "One?\n\nAnd more?", "Two.", "Three?", "Four."]
+
+
+async def test_a_chat_is_found_by_its_messages_although_another_has_them_merged(memory: Memory) -> None:
+    other = [CARD, character(GREETING), user("Eight."), character("Nine."), user("One.", "Two.")]
+    await memory.turn(other, ["Three."])
+    await memory.turn([*other, character("Three."), user("Ten.")], ["Eleven."])
+    named = [CARD, user("Alex: Zero.", "Alex: One.", "Alex: Two."), character("Mira: Three.")]
+    kept = await memory.turn([*named, user("Alex: Four.")], ["Five."])
+    merged = [CARD, user("One.", "Two."), character("Three."), user("Four.", NOTE), character("Five.")]
+    goes_on = await memory.turn([*merged, user("Six.")], ["Seven."])
+    assert goes_on.session.session_id == kept.session.session_id
