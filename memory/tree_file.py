@@ -140,15 +140,21 @@ class TreeFile:
             old = self.lines.get(given.session_id)
             session = tree_bulk.next_line(self.key, given, laid, old.session if old else None)
             sessions += [] if session is None else [(given, session)]
-        if not sessions and not laid.added and not (write.cards or write.summaries or write.glue):
+        beside = write.cards or write.summaries or write.glue or write.settled
+        if not sessions and not laid.added and not beside:
             return BulkDone(laid.ids), None
         numbers = {line.session.session_id: line.number for line in self.lines.values()}
         with self._change():
             lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, self._clock())
+            settle(self._connection, write, self._clock())
         for placed in laid.added:
             shape.add(placed.id, placed.parent, placed.message.role, placed.message.fingerprint)
+            if placed.message.unsettled:
+                shape.add_unsettled(placed.id, placed.message.text)
+        for said in write.settled:
+            shape.settle(said.id, said.fingerprint)
         shape.add_glue(write.glue)
-        self._tell(_told(p.id, p.message, p.message.created_at) for p in laid.added)
+        self._tell((_told(p.id, p.message, p.message.created_at) for p in laid.added), write.settled)
         self.lines |= {line.session.session_id: line for line in lines}
         self._summaries = None
         changed = [line.session for line in lines]

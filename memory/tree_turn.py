@@ -7,6 +7,7 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from memory.bulk import BulkWrite
 from memory.path import Path, PathBuilder
 from memory.reuse import stored_again
 from memory.transcript import Committed, NewMessage, Session, TurnWrite
@@ -143,7 +144,7 @@ def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn,
     return line
 
 
-def settle(connection: sqlite3.Connection, write: TurnWrite, now: float) -> None:
+def settle(connection: sqlite3.Connection, write: TurnWrite | BulkWrite, now: float) -> None:
     """Replace the texts of settled messages and keep what was glued; the caller holds the transaction."""
     for said in write.settled:
         connection.execute(
