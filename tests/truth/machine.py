@@ -200,8 +200,8 @@ class FrontEndMachine(RuleBasedStateMachine):
         self.do(self.world.branch(n, chat_id))
 
     @rule(
-        who=st.sampled_from([["Mira"], ["Mira"], ["Tobias"], ["Mira", "Tobias"]]),
-        ids=st.sampled_from(["none", "own", "shared"]),
+        who=st.sampled_from([["Mira"], ["Tobias"], ["Tobias"], ["Mira", "Tobias"]]),
+        ids=st.sampled_from(["none", "own", "shared", "shared"]),
         greeting=st.booleans(),
     )
     def new_chat(self, who: list[str], ids: str, greeting: bool) -> None:

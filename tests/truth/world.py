@@ -64,6 +64,8 @@ class World:
         self.merging = style.mode != "none"
         self.ids: set[tuple[str, str]] = set()
         """Those that came with something that was stored, each with the characters it is of."""
+        self.owners: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
+        """Whose a session was at any time."""
         self.kept_shown: list[Shown] = []
         """What the last request's session shows."""
         self.origins: defaultdict[Line, set[int]] = defaultdict(set)
@@ -182,6 +184,9 @@ class World:
         self.chat.tree, self.chat.shown = tree, shown
         self.kept, self.kept_shown = kept, shown
         self.ids.add(self.id_of_chat)
+        self.owners[kept.session.session_id].add(self.id_of_chat)
+        named = {one for one in self.owners[kept.session.session_id] if one[0]}
+        assert len(named) < 2, f"memory has one session of {named}"
 
     def _take_for_one(self, session_id: str, shown: Sequence[Shown]) -> None:
         """Note the branches that go on in this chat's session because they replace no more than an edit does."""
