@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -123,20 +123,23 @@ class Assigner:
         alignment = align(request.window, Path([]), NO_TREE, pinned=False, continues=request.continues)
         return Assignment(TreeKey(request.owner, safe_name(session_id)), session_id, None, alignment)
 
-    async def _trees_of(self, request: Request) -> list[TreeKey]:
-        """Trees that hold parts of the window; where none does, of what its merged rows may consist of."""
+    async def _trees_of(self, request: Request) -> AsyncIterator[TreeKey]:
+        """Trees that hold parts of the window, then those that hold what its merged rows may consist of."""
         window = request.window
         found = await self._finder.holding(request.owner, [row.fingerprint for row in window])
-        if found or not any(row.glued or row.merged for row in window):
-            return found
-        parts = [part for row in window for part in paragraphs_of(row)]
-        return await self._finder.holding(request.owner, [part.fingerprint for part in parts])
+        for key in found:
+            yield key
+        if any(row.glued or row.merged for row in window):
+            parts = [part for row in window for part in paragraphs_of(row)]
+            for key in await self._finder.holding(request.owner, [part.fingerprint for part in parts]):
+                if key not in found:
+                    yield key
 
     async def _by_content(self, request: Request) -> Candidate | None:
         """The session that the window matches best, of a bounded number of likely ones."""
         window = request.window
         best: Candidate | None = None
-        for key in await self._trees_of(request):
+        async for key in self._trees_of(request):
             tree = await self._transcript.tree(key)
             for session in likeliest(await self._transcript.lines(key), window, tree):
                 candidate = self.candidate(session, tree, request)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, field
 
 from memory.path import Ranges
-from memory.stored import Card, Session, TreeKey
+from memory.stored import Card, Session, Settled, TreeKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +95,7 @@ class BulkWrite:
     """Oldest first."""
     summaries: Sequence[BulkSummary] = ()
     glue: Sequence[int] = ()
+    settled: Sequence[Settled] = ()
     written: Callable[[int], None] | None = None
     """Told now and then, by the writing thread, how many more messages are written."""
 

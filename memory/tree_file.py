@@ -97,7 +97,7 @@ class TreeFile:
             line = write_turn(self._connection, write, turn, session)
             settle(self._connection, write, session.updated_at)
             behind = self._leave_behind(write) if old is None else None
-        grow(shape, write, turn)
+        grow(shape, write, turn.added.values())
         new = [told_of(a.id, a.message, session.updated_at) for a in turn.added.values()]
         self.tree_lines = with_more(self.tree_lines, new, write.settled)
         changed = [line] if behind is None else [behind, line]
@@ -113,16 +113,16 @@ class TreeFile:
             old = self.lines.get(given.session_id)
             session = tree_bulk.next_line(self.key, given, laid, old.session if old else None)
             sessions += [] if session is None else [(given, session)]
-        if not sessions and not laid.added and not (write.cards or write.summaries or write.glue):
+        beside = write.cards or write.summaries or write.glue or write.settled
+        if not sessions and not laid.added and not beside:
             return BulkDone(laid.ids), None
         numbers = {line.session.session_id: line.number for line in self.lines.values()}
         with self._change():
             lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, self._clock())
-        for placed in laid.added:
-            shape.add(placed.id, placed.parent, placed.message.role, placed.message.fingerprint)
-        shape.add_glue(write.glue)
+            settle(self._connection, write, self._clock())
+        grow(shape, write, laid.added)
         new = [told_of(p.id, p.message, p.message.created_at) for p in laid.added]
-        self.tree_lines = with_more(self.tree_lines, new)
+        self.tree_lines = with_more(self.tree_lines, new, write.settled)
         self.lines |= {line.session.session_id: line for line in lines}
         self._summaries = None
         changed = [line.session for line in lines]

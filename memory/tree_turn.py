@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from memory.bulk import BulkWrite
 from memory.path import Path, PathBuilder
 from memory.reuse import stored_again
 from memory.stored import NewMessage, Session, TurnWrite
+from memory.tree_bulk import Placed
 from memory.tree_cards import put
 from memory.tree_outbox import enqueue
 from memory.tree_sessions import Line, save_session
@@ -127,18 +130,18 @@ def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn,
     return line
 
 
-def grow(shape: TreeShape, write: TurnWrite, turn: LaidTurn) -> None:
+def grow(shape: TreeShape, write: TurnWrite | BulkWrite, added: Iterable[Added | Placed]) -> None:
     """Bring the shape up to date with what was written."""
-    for added in turn.added.values():
-        shape.add(added.id, added.parent, added.message.role, added.message.fingerprint)
-        if added.message.unsettled:
-            shape.add_unsettled(added.id, added.message.text)
+    for one in added:
+        shape.add(one.id, one.parent, one.message.role, one.message.fingerprint)
+        if one.message.unsettled:
+            shape.add_unsettled(one.id, one.message.text)
     for said in write.settled:
         shape.settle(said.id, said.fingerprint)
     shape.add_glue(write.glue)
 
 
-def settle(connection: sqlite3.Connection, write: TurnWrite, now: float) -> None:
+def settle(connection: sqlite3.Connection, write: TurnWrite | BulkWrite, now: float) -> None:
     """Replace the texts of settled messages and keep what was glued; the caller holds the transaction."""
     for said in write.settled:
         connection.execute(

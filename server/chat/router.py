@@ -81,8 +81,8 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     meant = interpret(asked.body, request.headers, chat_id, markers_of(settings))
     context = turn_context(asked.body, request.headers, settings, OWNER)
     explain = explains(asked.body, request.headers)
-    turn = _turn(asked, meant)
-    of_session = _session_request(turn, meant.user, told_whose(asked.body, request.headers))
+    turn = turn_of(asked, meant)
+    of_session = session_request(turn, meant.user, told_whose(asked.body, request.headers))
     if meant.user and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
         turn.user_name = meant.user
     run, task = turns.start(turn, of_session, context, streamed=asked.stream, explain=explain)
@@ -94,7 +94,8 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     return await _in_one(run, envelope)
 
 
-def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
+def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
+    """What a request asks of the graph."""
     return Turn(
         messages=asked.messages,
         kind=meant.kind,
@@ -109,7 +110,8 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
     )
 
 
-def _session_request(turn: Turn, user: str, whose: Whose) -> assignment.Request:
+def session_request(turn: Turn, user: str, whose: Whose) -> assignment.Request:
+    """What is known of a turn's session."""
     return assignment.Request(
         owner=OWNER,
         window=incoming(turn.as_spoken(), turn.names, turn.user_name),

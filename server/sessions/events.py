@@ -11,8 +11,8 @@ from memory.align import Alignment, align
 from memory.assignment import Assignment, Request
 from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.path import Path, Ranges, encode
+from memory.settled import settled_by
 from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
-from memory.transcript import TreeView
 from memory.whose import Whose
 from server.dependencies import OWNER
 from server.sessions import lookup
@@ -106,17 +106,7 @@ async def _shown(resources: Resources, assignment: Assignment, window: list[Inco
     tree = await resources.transcript.tree(assignment.key)
     alignment = align(window, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
-    return _Shown(base, alignment, path, _settled(alignment, tree))
-
-
-def _settled(alignment: Alignment, tree: TreeView) -> list[Settled]:
-    known = {settled.id for settled in alignment.settled}
-    more = [
-        Settled(i, row.text, row.fingerprint)
-        for i, row in zip(alignment.rows, alignment.window, strict=True)
-        if i is not None and i not in known and tree.unsettled(i)
-    ]
-    return [*alignment.settled, *more]
+    return _Shown(base, alignment, path, settled_by(alignment, tree))
 
 
 def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatEvent) -> TurnWrite:

@@ -13,7 +13,8 @@ from memory.assignment import Assignment
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine, line_of
 from memory.incoming import Incoming
 from memory.library import Binding
-from memory.path import Ranges
+from memory.path import Path, Ranges, encode
+from memory.settled import settled_by
 from memory.stored import Session
 from memory.transcript import TreeView
 from server.dependencies import OWNER
@@ -68,7 +69,8 @@ async def _laid(resources: Resources, chat: ChatFile, place: Place) -> _Laying:
 
 async def _went_on(resources: Resources, found: Assignment, newest: float) -> bool:
     """Whether the stored chat holds later messages than the file, which is an older copy then."""
-    gone = [*found.alignment.left, *found.alignment.holes]
+    before = Path(found.alignment.path).slice(0, found.alignment.head)
+    gone = [*before, *found.alignment.left, *found.alignment.holes]
     stored = await resources.transcript.messages(found.key, gone)
     return any(message.created_at > newest for message in stored)
 
@@ -86,7 +88,7 @@ class _Laying:
     swipes: set[int] = field(default_factory=set)
     """Which of `new` are replies that were not chosen."""
     path: Ranges = field(default_factory=list)
-    """The session's path with this write's references."""
+    """The session's path with this write's references: the file shows the chat whole, also its beginning."""
     oldest: float = 0.0
     newest: float = 0.0
     """Dates of the chat, Unix seconds."""
@@ -98,7 +100,7 @@ class _Laying:
         self.oldest = min(dates) or self.newest
         self._lay_shown(shown)
         self._lay_beside(lines)
-        self.path = self._path()
+        self.path = encode(self.refs)
 
     def _lay_shown(self, shown: Sequence[Line]) -> None:
         before = self._before_window()
@@ -139,13 +141,6 @@ class _Laying:
         self.new.append(BulkMessage(parent, *who, at or time.time(), session=self.session_id))
         return -len(self.new)
 
-    def _path(self) -> Ranges:
-        """The aligned path with this write's references."""
-        laid: Ranges = []
-        for first, last in self.alignment.path:
-            laid.append([self.refs[-first - 1]] * 2 if first < 0 else [first, last])
-        return laid
-
     def write(self, chat: ChatFile, place: Place, written: Callable[[int], None]) -> BulkWrite:
         """The transaction that stores the chat."""
         known = place.found.session
@@ -162,7 +157,10 @@ class _Laying:
             history_from=known.history_from if known else None,
         )
         turned = [] if place.turned is None else [line_of(place.turned)]
-        return BulkWrite(place.found.key, [line, *turned], self.new, written=written)
+        settled, glue = settled_by(self.alignment, self.tree), self.alignment.glue
+        return BulkWrite(
+            place.found.key, [line, *turned], self.new, glue=glue, settled=settled, written=written
+        )
 
     def count(self, done: BulkDone, report: Report) -> None:
         """Tell apart what was stored anew."""

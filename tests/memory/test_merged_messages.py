@@ -97,3 +97,14 @@ async def test_a_phrase_said_again_under_a_moving_note_is_two_messages(memory: M
         kept = await memory.turn(window, [reply], chat_id="chat-1")
     first = [message.text.split("\n")[0].removeprefix("Alex: ") for message in kept.path]
     assert first == [GREETING, "One?", "Two.", "Yes.", "Good.", "Yes.", "Fine.", "Three?", "Four."]
+
+
+async def test_a_chat_is_found_by_its_messages_although_another_has_them_merged(memory: Memory) -> None:
+    other = [CARD, character(GREETING), user("Eight."), character("Nine."), user("One.", "Two.")]
+    await memory.turn(other, ["Three."])
+    await memory.turn([*other, character("Three."), user("Ten.")], ["Eleven."])
+    named = [CARD, user("Alex: Zero.", "Alex: One.", "Alex: Two."), character("Mira: Three.")]
+    kept = await memory.turn([*named, user("Alex: Four.")], ["Five."])
+    merged = [CARD, user("One.", "Two."), character("Three."), user("Four.", NOTE), character("Five.")]
+    goes_on = await memory.turn([*merged, user("Six.")], ["Seven."])
+    assert goes_on.session.session_id == kept.session.session_id

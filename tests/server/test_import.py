@@ -360,3 +360,28 @@ async def test_the_command_says_what_it_cannot_take(
 ) -> None:
     assert await asyncio.to_thread(main, ["import", str(tmp_path / "nothing.jsonl")]) == 2
     assert "nothing.jsonl" in capsys.readouterr().err
+
+
+async def test_a_first_message_that_was_deleted_or_hidden_before_an_import_is_off_the_path(
+    live: Live,
+) -> None:
+    await put(live, chat(*MIRA))
+    deleted = chat(*MIRA[1:])
+    hidden = chat(MIRA[0] | {"is_system": True}, *MIRA[1:])
+    for file, rows in ((deleted, SHOWN[1:]), (chat(*MIRA), SHOWN), (hidden, SHOWN[1:])):
+        [session] = (await put(live, file))["sessions"]
+        assert await shown(live, session["id"]) == rows
+
+
+async def test_a_file_shows_what_post_processing_had_merged(live: Live) -> None:
+    tag = {"metadata": {"chat_id": "Mira - 1", "character": "Mira", "user_name": "Alex"}}
+    merged = "My sister is called Ines.\n\nShe repairs clocks."
+    asked = [{"role": "assistant", "content": "Hello, Alex."}, {"role": "user", "content": merged}]
+    card = {"role": "system", "content": "Write Mira's next reply in a fictional chat between Mira and Alex."}
+    answer = await live.http.post("/v1/chat/completions", json={"messages": [card, *asked], **tag})
+    reply = answer.json()["choices"][0]["message"]["content"]
+    said = [("Mira", "Hello, Alex."), *(("Alex", text) for text in merged.split("\n\n")), ("Mira", reply)]
+    file = chat(*(line(name, text, day) for day, (name, text) in enumerate(said, 1)))
+    for _ in range(2):
+        [session] = (await put(live, file))["sessions"]
+        assert [text for _, text in await shown(live, session["id"])] == [text for _, text in said]

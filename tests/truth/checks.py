@@ -22,7 +22,7 @@ async def holds_nothing_twice(world: World) -> None:
     for message in (m for m in tree if not m.unsettled and said_in(m)):
         seen[message.role, plain(message.text)] += 1
     for line, times in seen.items():
-        assert times <= max(1, len(world.origins.get(line, ()))), (line, times)
+        assert times <= max(1, len(world.origins.get(line, ()))), f"memory has {line} {times} times"
 
 
 async def is_as_fresh(world: World, fresh: Memory) -> None:

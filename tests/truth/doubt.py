@@ -48,6 +48,11 @@ What DESIGN leaves open is settled here as follows.
   a reply swiped back that the line left behind ended with, its window goes on from both lines; it may be
   taken for the one with which it has at least as much in common.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
+- A quiet prompt that no tag, no beginning and no place in the request shows for one is taken for a turn. Its
+  answer is a reply that the chat does not show: off the path again with the next request.
+- A request that ends with the character's message is a continue without a nudge, or an empty message was
+  sent: without a tag, where continues have no nudge or a system message stands before it. Taken for a
+  continue, its reply lengthens the last message until the next request shows both.
 """
 
 from __future__ import annotations
@@ -56,7 +61,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise, takewhile
 
-from tests.truth.front_end import Chat, Said, Shown, Style
+from tests.truth.chat import Chat, Said, Shown
+from tests.truth.front_end import Style
 from tests.truth.lines import COMMON, common, lines_of, plain, role_of
 
 
@@ -72,6 +78,8 @@ class Doubt:
     """Post-processing has merged messages at some time."""
     known_id: bool
     """Memory had requests with the chat's id before."""
+    looks_continued: bool
+    """The request is one that a continue without a nudge cannot be told from."""
 
     def allowed(self, expected: list[Shown]) -> Iterator[list[Shown]]:
         """What memory may hold where a request tells too little; nothing where it tells enough."""
@@ -79,6 +87,9 @@ class Doubt:
         if self._tells_little():
             reply = expected[-1:] if expected[-1].said not in self.window else []
             yield [Shown(said, said.text) for said in self.window] + reply
+        if self.looks_continued and expected[-1].said not in self.window:
+            continued = Shown(expected[-2].said, expected[-2].text + expected[-1].text)
+            yield [*expected[:-2], continued]
         nearest = self._edit_of_the_nearest()
         if nearest != self._head():
             yield nearest + rest

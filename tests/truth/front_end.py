@@ -1,103 +1,24 @@
-"""A model of a chat front-end: chats of messages, what a user does to them, and the requests that show them.
-
-It keeps, for each chat, what its requests have shown so far (`Chat.shown`), which is what memory can know.
-"""
+"""The requests of a front-end as SillyTavern 1.19 writes them, with its extension's tag or without."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
+from dataclasses import dataclass
 from typing import Any
 
-USER = "Alex"
-GREETING = "Mira sets the kettle down. You are late."
+from tests.truth.chat import USER, Chat, Said
+
+Message = dict[str, Any]
+"""Any: OpenAI's JSON."""
 PLACEHOLDER = "[Start a new chat]"
-_origins = count()
-
-
-@dataclass(eq=False)
-class Said:
-    """A message of a chat; `origin` is the same in every branch that has it."""
-
-    role: str
-    speaker: str
-    swipes: list[str]
-    at: int = 0
-    hidden: bool = False
-    gone: bool = False
-    origin: int = field(default_factory=lambda: next(_origins))
-
-    @property
-    def text(self) -> str:
-        return self.swipes[self.at]
-
-    @text.setter
-    def text(self, text: str) -> None:
-        self.swipes[self.at] = text
-
-    @property
-    def visible(self) -> bool:
-        return not self.hidden and not self.gone
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A message as a request, or the reply to one, last told it to memory."""
-
-    said: Said
-    text: str
-
-
-@dataclass(eq=False)
-class Chat:
-    """One chat file; messages that were deleted keep their place in `said`."""
-
-    characters: list[str]
-    chat_id: str = ""
-    said: list[Said] = field(default_factory=list)
-    shown: list[Shown] = field(default_factory=list)
-    earlier: list[list[Shown]] = field(default_factory=list)
-    """What had been shown before memory began the chat anew, each time."""
-    left: list[list[Shown]] = field(default_factory=list)
-    """What had been shown before memory took the chat for another line, as of a branch, each time."""
-    tree: str = ""
-    """The tree that memory keeps the chat in."""
-    session_id: str = ""
-    """Its session there, as of its last request."""
-    one_with: list[Chat] = field(default_factory=list)
-    """Branches that requests cannot tell from this chat after an edit of its last messages."""
-
-    @property
-    def visible(self) -> list[Said]:
-        return [said for said in self.said if said.visible]
-
-    def branch(self, upto: Said, chat_id: str) -> Chat:
-        """A new chat with everything up to and with a message, and what was shown of that."""
-        kept = self.said[: self.said.index(upto) + 1]
-        copies = {id(said): replace(said, swipes=list(said.swipes)) for said in kept}
-        shown = [Shown(copies[id(s.said)], s.text) for s in self.shown if id(s.said) in copies]
-        said = [copies[id(said)] for said in kept]
-        earlier, left = (
-            [[Shown(copies[id(s.said)], s.text) for s in line if id(s.said) in copies] for line in lines]
-            for lines in (self.earlier, self.left)
-        )
-        return Chat(list(self.characters), chat_id, said, shown, earlier, left, self.tree)
-
-    def show(self, window: Sequence[Said], moved: Sequence[Said] = ()) -> list[Shown]:
-        """What memory knows of the chat once a request showed this window.
-
-        What stands before the window stays as it was shown; inside it only what is shown counts, and what
-        the request moved into a system message.
-        """
-        order = {id(said): n for n, said in enumerate(self.said)}
-        start = order[id(window[0])]
-        known = {id(s.said): s for s in self.shown}
-        inside = [Shown(said, said.text) for said in window]
-        inside += [known[id(said)] for said in moved if id(said) in known]
-        inside.sort(key=lambda s: order[id(s.said)])
-        return [s for s in self.shown if order[id(s.said)] < start] + inside
+CONTINUE = "[Continue your last message without repeating its original content.]"
+IMPERSONATE = (
+    f"[Write your next reply from the point of view of {USER}, using the chat history so far as a guideline "
+    f"for the writing style of {USER}. Write 1 reply only in internet RP style. "
+    "Don't write as {character} or system. Don't describe actions of {character}.]"
+)
+SUMMARIZE = "Ignore previous instructions. Summarize the most important facts and events in the story so far."
 
 
 @dataclass(frozen=True)
@@ -109,7 +30,7 @@ class Style:
     whitespace: str = "kept"
     """kept, trimmed or collapsed."""
     names: str = "none"
-    """none, content ("Mira: ...") or field (OpenAI's `name`)."""
+    """none, content ("Mira: ...") or field (OpenAI's `name`); in a group the characters' are in the content."""
     note_depth: int | None = None
     """A note stands so many messages before the end; not where it would become a message of the user's by
     itself, which only names before messages tell from one."""
@@ -118,45 +39,111 @@ class Style:
     """A line of a narrator stands inside the history, as a system message. Modes that make it the user's are
     left out: glued to one message for good it is part of that message, as far as any request shows."""
     post_history: bool = False
+    prefill: bool = False
+    """A continue ends with the message itself and no nudge."""
+    streams: bool = True
 
 
-def request(
-    chat: Chat, window: Sequence[Said], style: Style, *, note: str = "", moved: Sequence[Said] = ()
-) -> list[dict[str, Any]]:  # Any: OpenAI's JSON
-    """The `messages` of a request that shows this window."""
-    rows = [_row(said, style) for said in window]
-    if style.note_depth is not None and len(rows) > style.note_depth:
-        at = len(rows) - style.note_depth
+@dataclass(frozen=True)
+class Wanted:
+    """What a request is made for."""
+
+    kind: str = "normal"
+    """SillyTavern's word: normal, regenerate, swipe, continue, impersonate or quiet."""
+    speaker: str = ""
+    """Who answers."""
+    prompt: str = ""
+    """A quiet prompt."""
+    note: str = ""
+    moved: Sequence[Said] = ()
+    """Messages of the window that stand in a system message instead."""
+
+
+def request(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted, *, tagged: bool) -> Message:
+    """The body of a request that shows this window; `tagged`: the extension names chat, kind and speakers."""
+    prompt = prompt_of(chat, window, style, wanted)
+    body: Message = {
+        "messages": post_processed(prompt, style.mode, wanted.speaker),
+        "stream": style.streams and wanted.kind != "quiet",
+    }
+    return body | {"metadata": tag_of(chat, prompt, style, wanted)} if tagged else body
+
+
+def tag_of(chat: Chat, prompt: Sequence[Message], style: Style, wanted: Wanted) -> Message:
+    """What the extension tells; of a prompt that is going to be post-processed also what nobody said."""
+    first = next((n for n, m in enumerate(prompt) if m["role"] != "system"), len(prompt))
+    glued = range(first + 1, len(prompt)) if style.mode != "none" else ()
+    injected = [[n, prompt[n]["content"]] for n in glued if prompt[n]["role"] == "system"]
+    members = chat.characters if len(chat.characters) > 1 else []
+    who = {"character": wanted.speaker, "user_name": USER, "group_members": members, "injected": injected}
+    return {"chat_id": chat.chat_id, "kind": wanted.kind} | {name: told for name, told in who.items() if told}
+
+
+def prompt_of(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted) -> list[Message]:
+    """A request's messages before post-processing."""
+    rows = [_row(said, style, is_group=len(chat.characters) > 1) for said in window]
+    continued = [rows.pop()] if wanted.kind == "continue" else []
+    if style.note_depth is not None and len(rows) + len(continued) > style.note_depth:
+        at = len(rows) + len(continued) - style.note_depth
         beside = {row["role"] for row in rows[max(0, at - 1) : at + 1]}
         if style.mode in ("none", "merge") or style.names == "content" or "user" in beside:
-            rows.insert(at, _system(f"NOTE {note}"))
+            rows.insert(at, system(f"NOTE {wanted.note}"))
     if style.narrator and style.mode in ("none", "merge") and len(rows) > 2:
-        rows.insert(len(rows) // 2, _system("NARRATOR Night falls."))
-    system = [_system("Write the next reply of the character."), _system("CARD A keeper of lights.")]
-    if style.lore:
-        system.append(_system("LORE The gull is noisy."))
-    if moved:
-        system.append(_system("Past events:\n" + "\n".join(said.text for said in moved)))
-    after = [_system("POSTHISTORY Keep it short.")] if style.post_history else []
-    messages = [*system, _system("[Start a new Chat]"), *rows, *after]
-    return post_processed(messages, style.mode, chat.characters[0])
+        rows.insert(len(rows) // 2, system("NARRATOR Night falls."))
+    after = [system("POSTHISTORY Keep it short.")] if style.post_history else []
+    return [
+        *_head(chat, style, wanted),
+        *rows,
+        *_nudge(chat, wanted),
+        *after,
+        *continued,
+        *_asked(style, wanted),
+    ]
 
 
-def _row(said: Said, style: Style) -> dict[str, Any]:
+def _head(chat: Chat, style: Style, wanted: Wanted) -> list[Message]:
+    who, members = wanted.speaker, ", ".join(chat.characters)
+    head = [f"Write {who}'s next reply in a fictional chat between {who} and {USER}."]
+    head += [f"CARD {who} is a keeper of lights."]
+    head += ["LORE The gull is noisy."] if style.lore else []
+    if wanted.moved:
+        head.append("Past events:\n" + "\n".join(said.text for said in wanted.moved))
+    is_group = len(chat.characters) > 1
+    head.append(f"[Start a new group chat. Group members: {members}]" if is_group else "[Start a new Chat]")
+    return [system(text) for text in head]
+
+
+def _nudge(chat: Chat, wanted: Wanted) -> list[Message]:
+    """What ends a group's chat."""
+    asks = len(chat.characters) > 1 and wanted.kind not in ("impersonate", "quiet")
+    return [system(f"[Write the next reply only as {wanted.speaker}.]")] if asks else []
+
+
+def _asked(style: Style, wanted: Wanted) -> list[Message]:
+    """What ends the prompt."""
+    if wanted.kind == "continue" and not style.prefill:
+        return [system(CONTINUE)]
+    if wanted.kind == "impersonate":
+        return [system(IMPERSONATE.format(character=wanted.speaker))]
+    return [system(wanted.prompt)] if wanted.prompt else []
+
+
+def _row(said: Said, style: Style, *, is_group: bool) -> Message:
     text = said.text
     if style.whitespace == "trimmed":
         text = text.strip()
     elif style.whitespace == "collapsed":
         text = re.sub(r"[ \t]+", " ", text).strip()
-    row = {"role": said.role, "content": f"{said.speaker}: {text}" if style.names == "content" else text}
+    led = style.names == "content" or (style.names == "none" and is_group and said.role == "assistant")
+    row = {"role": said.role, "content": f"{said.speaker}: {text}" if led else text}
     return row | {"name": said.speaker} if style.names == "field" else row
 
 
-def _system(text: str) -> dict[str, Any]:
+def system(text: str) -> Message:
     return {"role": "system", "content": text}
 
 
-def post_processed(messages: list[dict[str, Any]], mode: str, character: str) -> list[dict[str, Any]]:
+def post_processed(messages: list[Message], mode: str, character: str) -> list[Message]:
     """What a front-end's post-processing makes of a prompt, as SillyTavern's modes do."""
     if mode == "none":
         return messages
@@ -170,7 +157,7 @@ def post_processed(messages: list[dict[str, Any]], mode: str, character: str) ->
     return merged
 
 
-def _folded(message: dict[str, Any], mode: str, character: str) -> dict[str, Any]:
+def _folded(message: Message, mode: str, character: str) -> Message:
     role, text = message["role"], message["content"]
     name = message.get("name", "")
     if name and role != "system":
@@ -183,8 +170,8 @@ def _folded(message: dict[str, Any], mode: str, character: str) -> dict[str, Any
     return {"role": role, "content": text}
 
 
-def _merged(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    merged: list[dict[str, Any]] = []
+def _merged(rows: Sequence[Message]) -> list[Message]:
+    merged: list[Message] = []
     for row in rows:
         if merged and merged[-1]["role"] == row["role"]:
             merged[-1] = row | {"content": merged[-1]["content"] + "\n\n" + row["content"]}

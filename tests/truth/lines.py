@@ -7,12 +7,16 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from memory.stored import Message
-from tests.truth.front_end import Shown
+from tests.truth.chat import Shown
 from tests.truth.memory_under_test import NAMES
 
 COMMON = ("go on", "yes", "Nods.", "I see. Tell me more.")
 """What is said again and again."""
-GLUE = re.compile(r"NOTE|NARRATOR|LORE|POSTHISTORY|Start a new")
+GLUE = re.compile(r"NOTE|NARRATOR|LORE|POSTHISTORY|Start a new|Continue your last")
+NUDGES = re.compile(
+    r"\[Continue your last|\[Write (your next reply|the next reply only)|\[Start a new|Continue your last"
+)
+"""What nobody can have said."""
 Line = tuple[str, str]
 
 

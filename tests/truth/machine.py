@@ -6,6 +6,7 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 from zlib import crc32
@@ -17,9 +18,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_sta
 
 from memory.align import Aligner, align
 from tests.truth.checks import holds_nothing_twice, is_as_fresh, is_as_replayed
-from tests.truth.front_end import Style
+from tests.truth.files import Files
+from tests.truth.front_end import SUMMARIZE, Style
 from tests.truth.memory_under_test import Memory
-from tests.truth.world import World
+from tests.truth.user import TEST
 
 STEPS = 30
 NUMBER = st.integers(0, 999)
@@ -32,6 +34,8 @@ PLAIN_STYLES = st.builds(
     lore=st.booleans(),
     narrator=st.booleans(),
     post_history=st.booleans(),
+    prefill=st.booleans(),
+    streams=st.booleans(),
 )
 MODES = ("merge", "semi", "strict", "single")
 
@@ -47,7 +51,8 @@ def styles_of(modes: Sequence[str]) -> st.SearchStrategy[Style]:
         narrator=st.booleans(),
         lore=st.booleans(),
         post_history=st.booleans(),
-    )
+        prefill=st.sampled_from([False, False, True]),
+    ).map(lambda style: replace(style, prefill=style.prefill and style.mode != "single"))
 
 
 RAM = Path("/dev/shm")
@@ -60,10 +65,13 @@ class InlineLoop(asyncio.SelectorEventLoop):
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         """Any: as in the base class."""
         done = self.create_future()
+        asyncio._set_running_loop(None)
         try:
             done.set_result(func(*args))
         except Exception as error:
             done.set_exception(error)
+        finally:
+            asyncio._set_running_loop(self)
         return done
 
 
@@ -107,8 +115,16 @@ class FrontEndMachine(RuleBasedStateMachine):
                 type(self).replays += self.world.replays
             if hasattr(self, "world") and self.world.requests and self.world.agreed and self.to_the_end:
                 self.run(is_as_replayed(self.world, self.fresh))
+                self.run(self._is_the_same_elsewhere())
         finally:
             self._close()
+
+    async def _is_the_same_elsewhere(self) -> None:
+        elsewhere = await Memory.open(self.folder / "elsewhere")
+        try:
+            await self.world.is_the_same_elsewhere(elsewhere)
+        finally:
+            await elsewhere.close()
 
     def _close(self) -> None:
         self.run(self.memory.close())
@@ -117,11 +133,14 @@ class FrontEndMachine(RuleBasedStateMachine):
         self.loop.close()
         shutil.rmtree(self.folder)
 
-    @initialize(data=st.data(), seed=NUMBER, window=WINDOWS, with_id=st.booleans())
-    def begin(self, data: st.DataObject, seed: int, window: int, with_id: bool) -> None:
+    @initialize(
+        data=st.data(), seed=NUMBER, window=WINDOWS, told=st.sampled_from(["nothing", "id", "everything"])
+    )
+    def begin(self, data: st.DataObject, seed: int, window: int, told: str) -> None:
         self.to_the_end = seed % 4 == 0
-        self.world = World(self.memory, seed, data.draw(self.styles), window)
-        self.world.start_chat(["Mira"], "chat-1" if with_id else "")
+        style, extension = data.draw(self.styles), told == "everything"
+        self.world = Files(self.memory, seed, style, window, extension=extension)
+        self.world.start_chat(["Mira"], "" if told == "nothing" else "chat-1")
 
     @rule()
     def send(self) -> None:
@@ -146,53 +165,58 @@ class FrontEndMachine(RuleBasedStateMachine):
 
     @rule(n=NUMBER)
     def swipe_back_and_send(self, n: int) -> None:
-        self.world.swipe_back(n)
+        self.do(self.world.swipe_back(n))
         self.do(self.world.send())
 
     @rule(n=NUMBER)
     def swipe_back(self, n: int) -> None:
-        self.world.swipe_back(n)
+        self.do(self.world.swipe_back(n))
 
     @rule(n=NUMBER, append=st.booleans())
     def edit(self, n: int, append: bool) -> None:
-        self.world.edit(n, append=append)
+        self.do(self.world.edit(n, append=append))
 
     @rule(n=st.integers(1, 6))
     def delete_last(self, n: int) -> None:
-        self.world.delete_last(n)
+        self.do(self.world.delete_last(n))
 
     @rule(n=NUMBER)
     def delete(self, n: int) -> None:
-        self.world.delete(n)
+        self.do(self.world.delete(n))
 
     @rule(n=NUMBER)
     def hide(self, n: int) -> None:
-        self.world.hide(n)
+        self.do(self.world.hide(n))
 
     @rule(n=NUMBER)
     def unhide(self, n: int) -> None:
-        self.world.unhide(n)
+        self.do(self.world.unhide(n))
 
     @rule(n=NUMBER, ids=st.sampled_from(["inherited", "none", "own"]))
     def branch(self, n: int, ids: str) -> None:
         own = f"chat-{len(self.world.chats) + 1}"
-        chat_id = {"inherited": self.world.chat.chat_id, "none": "", "own": own}[ids]
-        self.world.branch(n, chat_id)
+        inherited = own if self.world.tagged else self.world.chat.chat_id
+        chat_id = {"inherited": inherited, "none": "", "own": own}[ids]
+        self.do(self.world.branch(n, chat_id))
 
-    @rule(with_id=st.booleans(), group=st.booleans(), greeting=st.booleans())
-    def new_chat(self, with_id: bool, group: bool, greeting: bool) -> None:
+    @rule(
+        who=st.sampled_from([["Mira"], ["Tobias"], ["Tobias"], ["Mira", "Tobias"]]),
+        ids=st.sampled_from(["none", "own", "shared", "shared"]),
+        greeting=st.booleans(),
+    )
+    def new_chat(self, who: list[str], ids: str, greeting: bool) -> None:
         if len(self.world.chats) < 4:
-            chat_id = f"chat-{len(self.world.chats) + 1}" if with_id else ""
-            characters = ["Mira", "Tobias"] if group else ["Mira"]
-            self.world.start_chat(characters, chat_id, *([] if greeting else [""]))
+            own = f"chat-{len(self.world.chats) + 1}"
+            chat_id = {"none": "", "own": own, "shared": self.world.id_of_others(who) or own}[ids]
+            self.world.start_chat(who, chat_id, *([] if greeting else [""]))
 
     @rule(n=NUMBER)
     def switch(self, n: int) -> None:
-        self.world.switch(n)
+        self.do(self.world.switch(n))
 
     @rule(n=NUMBER)
     def switch_and_send(self, n: int) -> None:
-        self.world.switch(n)
+        self.do(self.world.switch(n))
         self.do(self.world.send())
 
     @rule(n=st.integers(0, 1))
@@ -204,8 +228,16 @@ class FrontEndMachine(RuleBasedStateMachine):
         self.do(self.world.continue_reply())
 
     @rule()
-    def ask_quietly(self) -> None:
-        self.do(self.world.ask_quietly())
+    def impersonate(self) -> None:
+        self.do(self.world.impersonate())
+
+    @rule(prompt=st.sampled_from([SUMMARIZE, "Where is the lantern?"]))
+    def ask_quietly(self, prompt: str) -> None:
+        self.do(self.world.ask_quietly(prompt))
+
+    @rule(text=st.sampled_from([TEST, "Name a colour."]))
+    def ask_raw(self, text: str) -> None:
+        self.do(self.world.ask_raw(text))
 
     @rule()
     def fail(self) -> None:
@@ -222,6 +254,10 @@ class FrontEndMachine(RuleBasedStateMachine):
     @rule(n=NUMBER)
     def send_with_moved(self, n: int) -> None:
         self.do(self.world.send_with_moved(n))
+
+    @rule(times=st.sampled_from([1, 2]))
+    def import_file(self, times: int) -> None:
+        self.do(self.world.import_file(times))
 
     @rule(window=WINDOWS)
     def resize(self, window: int) -> None:

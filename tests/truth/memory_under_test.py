@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from hashlib import blake2b
+from io import BytesIO
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from langgraph.runtime import Runtime
 
+from graph.build import after_generate
 from graph.context import TurnContext
-from graph.state import Kind, Turn, TurnState
-from memory.align import Aligner, align, incoming
-from memory.assignment import Request
+from graph.resources import Resources
+from graph.state import STORED_KINDS, Kind, Turn, TurnState
+from memory.align import Aligner, align
+from memory.assignment import Assignment, Request
 from memory.catalog import Catalog
 from memory.derive import Derive
+from memory.library import Library
 from memory.path import Path
 from memory.ranking.words import terms
 from memory.sessions import Sessions
@@ -29,14 +34,26 @@ from memory.stored import Message, Session, TreeKey
 from memory.token_codes_sqlite import SqliteTokenCodes
 from memory.transcript_sqlite import SqliteTranscript
 from memory.vectors_exact import ExactVectors
+from memory.whose import ANYBODY
 from memory.working import RamWorkingMemory
 from models.emotion import Emotion
 from models.encoding import Encoding, unit
 from models.token_codes import TokenCodec
 from nodes.reconcile import Reconcile
 from nodes.store import Store
-from server.sillytavern.markers import Markers
+from server.chat.protocol import parse
+from server.chat.router import session_request, turn_of
+from server.sessions import events
+from server.sessions.lookup import to_export
+from server.sessions.protocol import ChatEvent
+from server.sillytavern import Markers, interpret, told_whose
 from server.sillytavern.spoken import spoken
+from server.transfer.chat_file import About
+from server.transfer.export import write_export
+from server.transfer.progress import Progress
+from server.transfer.receive import import_file
+from server.transfer.report import Report
+from tests.truth.chat import clock
 
 NAMES = ("Alex", "Mira", "Tobias")
 DIMENSION = 48
@@ -114,6 +131,25 @@ def spoken_in(messages: list[dict[str, Any]]) -> list[list[Any]]:
     return spoken(messages, (), NAMES, Markers())
 
 
+def _assign(turn: Turn, assignment: Assignment) -> None:
+    turn.session_id, turn.tree_id = assignment.session_id, assignment.key.tree_id
+    turn.forked_from = assignment.forked_from
+
+
+class Awake:
+    """What has work in its outbox."""
+
+    def __init__(self) -> None:
+        self.awake: set[TreeKey] = set()
+
+    def wake(self, key: TreeKey) -> None:
+        self.awake.add(key)
+
+
+class ProviderFailed(Exception):
+    """What a turn ends with that nobody answers."""
+
+
 @dataclass(frozen=True)
 class Kept:
     """What a turn left: the session it was given and its whole path."""
@@ -129,6 +165,7 @@ class Memory:
         self, root: FilePath, catalog: Catalog, transcript: SqliteTranscript, aligner: Aligner
     ) -> None:
         self.catalog = catalog
+        self.library = Library(root)
         self.transcript = transcript
         self.sessions = Sessions(transcript, catalog, aligner)
         self.embedder = HashEmbedder()
@@ -137,18 +174,44 @@ class Memory:
         self.codes = SqliteTokenCodes(root, codec.key)
         self._derive = Derive(transcript, self.vectors, self.codes, self.embedder, codec, Calm())
         self._reconcile = Reconcile(transcript, aligner)
-        self._store = Store(transcript, RamWorkingMemory(20))
+        self.working = RamWorkingMemory(20)
+        self.worker = Awake()
+        self._store = Store(transcript, self.working)
         self._turns = 0
 
     @classmethod
     async def open(cls, root: FilePath, aligner: Aligner = align) -> Memory:
         catalog = Catalog.open(root)
-        return cls(root, catalog, await SqliteTranscript.open(root, catalog), aligner)
+        return cls(root, catalog, await SqliteTranscript.open(root, catalog, clock=clock), aligner)
 
     async def close(self) -> None:
         await self.vectors.close()
         await self.transcript.close()
+        self.library.close()
         self.catalog.close()
+
+    async def ask(
+        self,
+        body: dict[str, Any],  # Any: OpenAI's JSON
+        headers: Mapping[str, str],
+        replies: Sequence[str] | None,
+        markers: Markers,
+    ) -> Kept | None:
+        """A request as the server takes it; None where nothing is stored: of its kind, or as the provider
+        fails (`replies` None)."""
+        asked = parse(json.dumps(body).encode())
+        meant = interpret(asked.body, headers, "", markers)
+        turn = turn_of(asked, meant)
+        request = session_request(turn, meant.user, told_whose(asked.body, headers))
+        try:
+            if turn.kind in STORED_KINDS:
+                return await self._stored(turn, request, replies)
+            if turn.kind in ("quiet", "impersonate"):
+                _assign(turn, await self.sessions.find(request))
+            await self._run(turn, replies, "local")
+        except ProviderFailed:
+            pass
+        return None
 
     async def turn(
         self,
@@ -160,31 +223,19 @@ class Memory:
         character: str = "Mira",
         owner: str = "local",
     ) -> Kept:
-        """A turn that is stored, and what follows from its outbox."""
-        request = self._request(messages, kind, chat_id, character, owner)
-        async with self.sessions.turn(request) as assignment:
-            turn = Turn(
-                messages,
-                kind=kind,
-                session_id=assignment.session_id,
-                tree_id=assignment.key.tree_id,
-                forked_from=assignment.forked_from,
-                turn_id=self._turn_id(),
-                chat_id=chat_id,
-                character=character,
-                user_name="Alex",
-                names=list(NAMES),
-                spoken=spoken_in(messages),
-            )
-            runtime = Runtime(context=TurnContext(owner=owner))
-            state = await self._reconciled(turn, runtime)
-            answered = [{"text": text, "remembered": True} for text in replies]
-            state = replace(state, replies=answered)
-            await self._store(state, runtime)
-        await self.settle(assignment.key)
-        session = await self.transcript.session(owner, assignment.session_id)
-        assert session is not None
-        return Kept(session, await self.transcript.messages(session.key, list(session.path)))
+        """A turn of which everything is known that a request may tell, and what follows from its outbox."""
+        turn = Turn(
+            messages,
+            kind=kind,
+            turn_id=self._turn_id(),
+            chat_id=chat_id,
+            character=character,
+            user_name="Alex",
+            names=list(NAMES),
+            spoken=spoken_in(messages),
+        )
+        request = session_request(turn, "", ANYBODY)
+        return await self._stored(turn, replace(request, owner=owner), replies)
 
     async def replay(self, said: Sequence[tuple[str, str]]) -> Kept:
         """These messages, role and text, as the one request of a chat beside which nothing is known."""
@@ -192,35 +243,54 @@ class Memory:
         messages = as_delivered(said[: len(said) - len(last)])
         return await self.turn(messages, last, chat_id="replay", owner=f"owner-{self._turns}")
 
-    async def look(self, messages: list[dict[str, Any]], *, kind: Kind, chat_id: str = "") -> None:
-        """A request that writes nothing, or one that failed at the provider."""
-        request = self._request(messages, kind, chat_id, "Mira", "local")
-        found = await self.sessions.find(request)
-        turn = Turn(
-            messages,
-            kind=kind,
-            session_id=found.session_id,
-            tree_id=found.key.tree_id,
-            forked_from=found.forked_from,
-            turn_id=self._turn_id(),
-            user_name="Alex",
-            names=list(NAMES),
-            spoken=spoken_in(messages),
-        )
-        await self._reconciled(turn, Runtime(context=TurnContext()))
+    async def _stored(self, turn: Turn, request: Request, replies: Sequence[str] | None) -> Kept:
+        async with self.sessions.turn(request) as assignment:
+            _assign(turn, assignment)
+            await self._run(turn, replies, request.owner)
+        await self.settle(assignment.key)
+        return await self.kept(request.owner, turn.session_id)
 
-    async def _reconciled(self, turn: Turn, runtime: Runtime[TurnContext]) -> TurnState:
+    async def _run(self, turn: Turn, replies: Sequence[str] | None, owner: str) -> None:
+        """The steps of a turn that tell what is stored."""
+        runtime = Runtime(context=TurnContext(owner=owner))
         given = turn.as_input()
         state = TurnState(messages=given["messages"], request=given["request"])
-        update = await self._reconcile(state, runtime)
-        return replace(state, **update)
+        state = replace(state, **await self._reconcile(state, runtime))
+        if replies is None:
+            raise ProviderFailed
+        state = replace(state, replies=[{"text": text, "remembered": True} for text in replies])
+        if after_generate(state) == "store":
+            await self._store(state, runtime)
 
-    @staticmethod
-    def _request(
-        messages: list[dict[str, Any]], kind: Kind, chat_id: str, character: str, owner: str
-    ) -> Request:
-        window = incoming(Turn(messages, spoken=spoken_in(messages)).as_spoken(), NAMES, "Alex")
-        return Request(owner, window, chat_id=chat_id, character=character, continues=kind == "continue")
+    async def tell(self, chat_id: str, event: ChatEvent) -> Kept | None:
+        """What a front-end reports between requests; None for a chat that is not stored."""
+        taken = await events.take(cast(Resources, self), chat_id, event)
+        await self._wake()
+        return await self.kept("local", taken.id) if taken.id else None
+
+    async def take_file(self, content: bytes, name: str, *, is_group: bool = False) -> Report:
+        """Import a file, whatever it is."""
+        about = About(name, group=is_group)
+        report = await import_file(cast(Resources, self), BytesIO(content), about, Progress())
+        await self._wake()
+        return report
+
+    async def export(self) -> bytes:
+        """Everything that is stored."""
+        file = BytesIO()
+        await write_export(self.transcript, await to_export(self, None), file)
+        return file.getvalue()
+
+    async def _wake(self) -> None:
+        for key in self.worker.awake:
+            await self.settle(key)
+        self.worker.awake.clear()
+
+    async def kept(self, owner: str, session_id: str) -> Kept:
+        """A session as it is now."""
+        session = await self.transcript.session(owner, session_id)
+        assert session is not None
+        return Kept(session, await self.transcript.messages(session.key, list(session.path)))
 
     def _turn_id(self) -> str:
         self._turns += 1
@@ -244,7 +314,7 @@ class Memory:
     async def stored(self, key: TreeKey) -> list[Message]:
         """Every message of a tree, on a path or not."""
         tree = await self.transcript.tree(key)
-        ids = []
+        ids: list[int] = []
         while len(ids) + 1 in tree:  # type: ignore[operator]
             ids.append(len(ids) + 1)
         return await self.transcript.messages(key, ids)

@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import strategies as st
 
+from graph import build
+from graph.resources import Resources
+from graph.state import Kind
 from memory.align import Aligner, Alignment, Incoming, align
 from memory.path import Path, PathBuilder, encode
 from memory.transcript import TreeView
+from memory.whose import ANYBODY
+from server.sessions import lookup
+from server.sessions.protocol import ChatEvent, EventTaken
+from server.sillytavern import interpretation
+from tests.truth import memory_under_test
 from tests.truth.front_end import Style
 from tests.truth.machine import drive, machine, seed_of
 
-ENOUGH = 100
-"""Sequences within which a broken aligner has to be found out."""
+ENOUGH = 500
+"""Sequences within which what is broken has to be found out."""
 
 
 class Broken:
@@ -97,6 +106,29 @@ class MixesChats(Broken):
         return replace(found, path=laid, matched_users=users, change="append", apart_from_holes="append")
 
 
+async def nothing_changes(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
+    """An event that is taken and changes nothing."""
+    known = await lookup.find(resources, name)
+    return EventTaken(id=known.session_id if known else "", type=event.type)
+
+
+def every_kind_is_stored(patch: pytest.MonkeyPatch) -> None:
+    for module in (build, memory_under_test):
+        patch.setattr(module, "STORED_KINDS", get_args(Kind))
+
+
+def every_kind_is_normal(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(interpretation, "read_kind", lambda *_: ("normal", False))
+
+
+def events_change_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(memory_under_test.events, "take", nothing_changes)
+
+
+def ids_belong_to_anybody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(memory_under_test, "told_whose", lambda *_: ANYBODY)
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "broken",
@@ -106,3 +138,15 @@ def test_a_broken_aligner_is_caught(broken: type[Broken]) -> None:
     spoilt: Aligner = broken()
     with pytest.raises(AssertionError, match="memory has"):
         drive(machine(st.just(Style()), spoilt), ENOUGH, seed_of(broken.__name__), shrink=False)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    "mutation", [every_kind_is_stored, every_kind_is_normal, events_change_nothing, ids_belong_to_anybody]
+)
+def test_a_broken_server_is_caught(
+    mutation: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutation(monkeypatch)
+    with pytest.raises(AssertionError, match="memory has"):
+        drive(machine(st.just(Style())), ENOUGH, seed_of(mutation.__name__), shrink=False)

@@ -1,0 +1,69 @@
+"""What a user does with files: a chat's own is imported, and everything is exported and brought in elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from memory.transcript import Message
+from tests.truth.chat import Shown
+from tests.truth.chat_file import written
+from tests.truth.lines import difference, lines_of, merged, said_in
+from tests.truth.memory_under_test import Kept, Memory
+from tests.truth.user import User
+
+
+class Files(User):
+    """A world whose user imports chats too."""
+
+    async def import_file(self, times: int = 1) -> None:
+        """The chat's file as it stands, again and again; the second time nothing is new.
+
+        Not of chats that have one id because one branched off the other: their files have a name each.
+        """
+        chat, visible = self.chat, self.chat.visible
+        alike = [other for other in self.chats if other.chat_id and other.chat_id == chat.chat_id]
+        inherits = len(alike) > 1 and not self.tagged
+        if inherits or not {"user", "assistant"} <= {said.role for said in visible}:
+            return
+        is_group = len(chat.characters) > 1
+        name = chat.chat_id or f"{'+'.join(chat.characters)} - {self.chats.index(chat)}"
+        known = self.id_of_chat in self.ids if chat.chat_id else False
+        before = await self.memory.kept("local", chat.session_id) if known else None
+        for n in range(times):
+            report = await self.memory.take_file(written(chat), f"{name}.jsonl", is_group=is_group)
+            assert report.read == len(visible) and not report.problems
+            assert n == 0 or report.added + report.swipes + report.hidden == 0, f"memory has more: {report}"
+            kept = await self.memory.kept("local", report.sessions[0].id)
+            assert before is None or kept.session.session_id == before.session.session_id
+        self._compare_file(kept, before)
+
+    def _compare_file(self, kept: Kept, before: Kept | None) -> None:
+        """The path is the file's chat, or what it was where the file is an older copy: it lacks something that
+        memory has of later."""
+        self.requests += 1
+        shown = [Shown(said, said.text) for said in self.chat.visible]
+        got, wanted = _said(kept.path), lines_of(shown)
+        if got == wanted or (self.merging and merged(got) == merged(wanted)):
+            self._remember(kept, shown)
+            return
+        newest = max(said.dates[said.at] for said in self.chat.visible)
+        lacking = [m for m in before.path if (m.role, said_in(m)) not in wanted] if before else []
+        is_older = any(message.created_at > newest for message in lacking)
+        assert is_older and before and got == _said(before.path), difference(got, wanted)
+        self._remember(kept, self.chat.shown)
+
+    async def is_the_same_elsewhere(self, elsewhere: Memory) -> None:
+        """Everything exported, and imported into a memory that knows nothing, is the same."""
+        exported = await self.memory.export()
+        report = await elsewhere.take_file(exported, "export.jsonl")
+        assert not report.problems
+        assert await elsewhere.export() == exported
+        for session in (await self.memory.transcript.sessions("local", limit=1000)).sessions:
+            there = await elsewhere.kept("local", session.session_id)
+            here = await self.memory.found(session, "lantern secret")
+            found = await elsewhere.found(there.session, "lantern secret")
+            assert np.allclose(here, found, equal_nan=True), f"memory has {found} of {here}"
+
+
+def _said(path: list[Message]) -> list[tuple[str, str]]:
+    return [(message.role, said) for message in path if (said := said_in(message))]
