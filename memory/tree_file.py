@@ -159,7 +159,7 @@ class TreeFile:
         self._summaries = None
         changed = [line.session for line in lines]
         applied = Applied(self.lines[write.sessions[0].session_id], changed, [p.id for p in laid.added])
-        return BulkDone(laid.ids, {p.id for p in laid.added}, changed), applied
+        return BulkDone(laid.ids, {p.id for p in laid.added}, changed, len(write.settled)), applied
 
     def _tell(self, added: Iterable[Told], settled: Sequence[Settled] = ()) -> None:
         """Bring what ranking knows up to date, if it has been asked for."""
