@@ -108,6 +108,8 @@ class BulkDone:
     added_ids: Set[int] = frozenset()
     """Those of `ids` that were stored anew."""
     sessions: list[Session] = field(default_factory=list)
+    settled: int = 0
+    """How many unsettled messages were settled, and are to be embedded."""
 
     @property
     def added(self) -> int:

@@ -127,7 +127,7 @@ class TreeFile:
         self._summaries = None
         changed = [line.session for line in lines]
         applied = Applied(self.lines[write.sessions[0].session_id], changed, [p.id for p in laid.added])
-        return BulkDone(laid.ids, {p.id for p in laid.added}, changed), applied
+        return BulkDone(laid.ids, {p.id for p in laid.added}, changed, len(write.settled)), applied
 
     def dump(self, after: int, limit: int) -> list[BulkMessage]:
         return tree_bulk.read_messages(self._connection, after, limit)

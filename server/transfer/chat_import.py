@@ -35,7 +35,7 @@ async def import_chat(resources: Resources, chat: ChatFile, progress: Progress) 
         laid = await _laid(resources, chat, place)
         done = await resources.transcript.absorb(laid.write(chat, place, progress.wrote))
         await resources.working.drop(OWNER, place.found.session_id)
-    if done.added:
+    if done.added or done.settled:
         resources.worker.wake(place.found.key)
     stored = await resources.transcript.session(OWNER, place.found.session_id)
     if stored is not None:
@@ -133,7 +133,10 @@ class _Laying:
 
     def _lay_swipes(self, line: Line, chosen: int) -> None:
         parent = self.new[-chosen - 1].parent if chosen < 0 else self.tree.parent(chosen)
+        shown = set(self.alignment.rows)
         for said, at in line.swipes:
+            if any(i not in shown for i in self.tree.ids_of(said.fingerprint)):
+                continue
             self.swipes.add(-self._add(said, at, parent) - 1)
 
     def _add(self, said: Incoming, at: float, parent: int | None) -> int:

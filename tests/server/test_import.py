@@ -385,3 +385,17 @@ async def test_a_file_shows_what_post_processing_had_merged(live: Live) -> None:
     for _ in range(2):
         [session] = (await put(live, file))["sessions"]
         assert [text for _, text in await shown(live, session["id"])] == [text for _, text in said]
+
+
+async def test_a_swipe_that_is_stored_after_other_messages_is_not_stored_again(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    fake.script(says("Why?"), says("Good."))
+    tag = {"metadata": {"chat_id": "Mira - 1", "character": "Mira", "user_name": "Alex"}}
+    await send(live, [("assistant", "Hello, Alex.")], "A storm.", **tag)
+    await send(live, [("assistant", "Hello, Alex."), ("user", "A storm.")], "Look.", **tag)
+    before = await count(live)
+    reply = line("Mira", "Good.", 4, swipes=["Why?", "Good."], swipe_id=1)
+    file = chat(line("Mira", "Hello, Alex."), line("Alex", "A storm.", 2), line("Alex", "Look.", 3), reply)
+    assert (await put(live, file))["swipes"] == 0
+    assert await count(live) == before

@@ -61,7 +61,7 @@ async def answered_during(live: Live, fake: FakeOpenAI, gate: Gate, content: byt
 
 @pytest.mark.parametrize(
     ("where", "step"),
-    [(sent.Sender, "lines"), (chat_import._Laying, "lay"), (chat_import._Laying, "_path")],
+    [(sent.Sender, "lines"), (chat_import._Laying, "lay"), (chat_import, "encode")],
     ids=["reading", "laying out", "its path"],
 )
 async def test_a_turn_is_answered_while_a_chat_is_imported(

@@ -47,6 +47,8 @@ What DESIGN leaves open is settled here as follows.
 - A fork without an id may be a branch or the same chat after a deletion. Where the chat is later shown with
   a reply swiped back that the line left behind ended with, its window goes on from both lines; it may be
   taken for the one with which it has at least as much in common.
+- A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
+  what a chat that it branched off begins with is that one's, unless ids tell.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 - A quiet prompt that no tag, no beginning and no place in the request shows for one is taken for a turn. Its
   answer is a reply that the chat does not show: off the path again with the next request.
@@ -62,7 +64,7 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise, takewhile
 
 from tests.truth.chat import Chat, Said, Shown
-from tests.truth.front_end import Style
+from tests.truth.front_end import Style, sent
 from tests.truth.lines import COMMON, common, lines_of, plain, role_of
 
 
@@ -88,7 +90,7 @@ class Doubt:
             reply = expected[-1:] if expected[-1].said not in self.window else []
             yield [Shown(said, said.text) for said in self.window] + reply
         if self.looks_continued and expected[-1].said not in self.window:
-            continued = Shown(expected[-2].said, expected[-2].text + expected[-1].text)
+            continued = Shown(expected[-2].said, sent(expected[-2].text, self.style) + expected[-1].text)
             yield [*expected[:-2], continued]
         nearest = self._edit_of_the_nearest()
         if nearest != self._head():

@@ -18,24 +18,33 @@ class Files(User):
     async def import_file(self, times: int = 1) -> None:
         """The chat's file as it stands, again and again; the second time nothing is new.
 
-        Not of chats that have one id because one branched off the other: their files have a name each.
+        Not of branches that no id tells from where they come from.
         """
         chat, visible = self.chat, self.chat.visible
-        alike = [other for other in self.chats if other.chat_id and other.chat_id == chat.chat_id]
-        inherits = len(alike) > 1 and not self.tagged
-        if inherits or not {"user", "assistant"} <= {said.role for said in visible}:
+        if not {"user", "assistant"} <= {said.role for said in visible} or self._has_a_like():
             return
-        is_group = len(chat.characters) > 1
         name = chat.chat_id or f"{'+'.join(chat.characters)} - {self.chats.index(chat)}"
-        known = self.id_of_chat in self.ids if chat.chat_id else False
-        before = await self.memory.kept("local", chat.session_id) if known else None
+        page = await self.memory.transcript.sessions("local", limit=1000)
+        before = {s.session_id: await self.memory.kept("local", s.session_id) for s in page.sessions}
         for n in range(times):
+            is_group = len(chat.characters) > 1
             report = await self.memory.take_file(written(chat), f"{name}.jsonl", is_group=is_group)
             assert report.read == len(visible) and not report.problems
             assert n == 0 or report.added + report.swipes + report.hidden == 0, f"memory has more: {report}"
             kept = await self.memory.kept("local", report.sessions[0].id)
-            assert before is None or kept.session.session_id == before.session.session_id
-        self._compare_file(kept, before)
+            known = bool(chat.chat_id) and self.id_of_chat in self.ids
+            assert not known or kept.session.session_id == chat.session_id, "memory has it elsewhere"
+        self._compare_file(kept, before.get(kept.session.session_id))
+
+    def _has_a_like(self) -> bool:
+        """Whether the chat has a beginning in common with another one and no id of its own."""
+        chat = self.chat
+        related = [
+            other
+            for other in self.chats
+            if other is not chat and {s.origin for s in other.said} & {s.origin for s in chat.said}
+        ]
+        return any(other.chat_id in ("", chat.chat_id) or not chat.chat_id for other in related)
 
     def _compare_file(self, kept: Kept, before: Kept | None) -> None:
         """The path is the file's chat, or what it was where the file is an older copy: it lacks something that
@@ -50,6 +59,7 @@ class Files(User):
         lacking = [m for m in before.path if (m.role, said_in(m)) not in wanted] if before else []
         is_older = any(message.created_at > newest for message in lacking)
         assert is_older and before and got == _said(before.path), difference(got, wanted)
+        assert kept.session.session_id == self.chat.session_id, "memory has it elsewhere"
         self._remember(kept, self.chat.shown)
 
     async def is_the_same_elsewhere(self, elsewhere: Memory) -> None:

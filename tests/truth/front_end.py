@@ -129,14 +129,17 @@ def _asked(style: Style, wanted: Wanted) -> list[Message]:
 
 
 def _row(said: Said, style: Style, *, is_group: bool) -> Message:
-    text = said.text
-    if style.whitespace == "trimmed":
-        text = text.strip()
-    elif style.whitespace == "collapsed":
-        text = re.sub(r"[ \t]+", " ", text).strip()
+    text = sent(said.text, style)
     led = style.names == "content" or (style.names == "none" and is_group and said.role == "assistant")
     row = {"role": said.role, "content": f"{said.speaker}: {text}" if led else text}
     return row | {"name": said.speaker} if style.names == "field" else row
+
+
+def sent(text: str, style: Style) -> str:
+    """A message's text as requests have it."""
+    if style.whitespace == "kept":
+        return text
+    return (re.sub(r"[ \t]+", " ", text) if style.whitespace == "collapsed" else text).strip()
 
 
 def system(text: str) -> Message:

@@ -16,7 +16,7 @@ from memory.align import Aligner, Alignment, Incoming, align
 from memory.path import Path, PathBuilder, encode
 from memory.transcript import TreeView
 from memory.whose import ANYBODY
-from server.sessions import lookup
+from server.sessions import events, lookup
 from server.sessions.protocol import ChatEvent, EventTaken
 from server.sillytavern import interpretation
 from tests.truth import memory_under_test
@@ -122,7 +122,7 @@ def every_kind_is_normal(patch: pytest.MonkeyPatch) -> None:
 
 
 def events_change_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(memory_under_test.events, "take", nothing_changes)
+    patch.setattr(events, "take", nothing_changes)
 
 
 def ids_belong_to_anybody(patch: pytest.MonkeyPatch) -> None:
