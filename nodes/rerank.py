@@ -33,7 +33,7 @@ from nodes.texts import Texts
 SEED_BOOST = 0.3
 SPARE = 16
 """Memories looked at beyond those wanted, for some say the same."""
-WHOLE = 5
+WHOLE = 3
 """So many of the best memories bring the rest of their exchange."""
 
 
