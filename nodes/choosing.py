@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,6 +22,9 @@ WITHIN = 9.0
 percent falls out."""
 ALIKE = 0.95
 """Texts whose vectors have this cosine say the same."""
+BUT_FOR_NUMBERS = 3
+"""So many texts that differ in their numbers alone are told: what was, what became of it, but no endless list."""
+_NUMBER = re.compile(r"\d+")
 _ASKS = int(Holds.ENDS_ASKING)
 _ALL_WORDS = FEATURES.index("all_words")
 
@@ -74,11 +79,14 @@ def distinct(texts: Sequence[str], vectors: Sequence[Floats | None]) -> list[int
         stacked = np.stack([v for v in vectors if v is not None])
         alike[np.ix_(known, known)] = stacked @ stacked.T >= ALIKE
     heard: set[str] = set()
+    patterns: Counter[str] = Counter()
     kept: list[int] = []
     for n, text in enumerate(texts):
         words = " ".join(text.split()).casefold()
-        if words not in heard and not alike[n, kept].any():
+        pattern = _NUMBER.sub("0", words)
+        if words not in heard and patterns[pattern] < BUT_FOR_NUMBERS and not alike[n, kept].any():
             heard.add(words)
+            patterns[pattern] += 1
             kept.append(n)
     return kept
 

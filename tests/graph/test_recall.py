@@ -88,8 +88,9 @@ async def test_what_was_just_said_counts_where_the_line_is_no_question(machine: 
     await told(machine, {9: fact})
     machine.chat.append({"role": "assistant", "content": "*Mira points at the photo of the fishing boat.*"})
     machine.chat.insert(-1, {"role": "user", "content": "What is on that wall?"})
-    await machine.say("*looks at the photo of the boat for a long time, the storm in mind*", memories=64)
-    assert fact in "\n".join(m["content"] for m in machine.prompt())
+    state = await machine.say("*looks at the photo of the boat for a long time, the storm in mind*")
+    assert fact in [m["text"] for m in state["memories"][:5]]
+    assert fact in "\n".join(block(state))
 
 
 class Longest:
