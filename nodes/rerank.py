@@ -55,7 +55,7 @@ class Rerank:
         scored = await self._scored(looked, state.candidates, context)
         if context.emotion == "seed":
             scored = [boosted(one, state.emotion) for one in scored]
-        told = worth_telling(scored)
+        told = worth_telling(scored, in_context=looked.query.in_context)
         most = context.memories if looked.query.asked.question else min(context.memories, SCENE)
         memories = await self._memories(looked.query, told[: most + SPARE])
         return {"memories": await self._reranked(query_text(state), memories[:most])}

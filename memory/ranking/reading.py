@@ -26,7 +26,7 @@ _WHO = re.compile(
 )
 _ASKS = re.compile(
     r"^\W*(?:who|what|when|where|which|why|how|do|does|did|is|are|was|were|have|has|can|could|explain|describe|"
-    r"define|(?:tell|remind|show|teach) (?:me|us)\b)\b"
+    r"define|summari[sz]e|translate|(?:tell|remind) (?:me|us))\b"
 )
 _GESTURE = re.compile(r"\*[^*]*\*")
 """What role-play puts between asterisks: done, not said."""

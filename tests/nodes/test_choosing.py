@@ -88,7 +88,9 @@ def test_a_line_of_the_context_tells_less_by_what_is_common_in_it() -> None:
 
 
 def test_nothing_is_relevant_among_nothing() -> None:
-    assert relevance([]) == -np.inf and worth_telling([]) == []
+    for in_context in (True, False):
+        assert relevance([], in_context=in_context) == -np.inf
+        assert worth_telling([], in_context=in_context) == []
 
 
 def test_gestures_and_greetings_tell_nothing() -> None:
