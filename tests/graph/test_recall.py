@@ -48,6 +48,15 @@ async def test_a_nod_or_a_greeting_recalls_nothing(machine: Machine, line: str) 
     assert state["candidates"] == [] and "memory" not in state["prompt_parts"]
 
 
+@pytest.mark.parametrize(
+    "line", ["Explain quantum entanglement to me.", '*yawns* "How do I sort a list in Python?" *waits*']
+)
+async def test_a_question_about_something_else_recalls_nothing(machine: Machine, line: str) -> None:
+    await told(machine, {7: "My sister Ines repairs clocks in Lisbon."})
+    state = await machine.say(line)
+    assert state["candidates"] and state["memories"] == []
+
+
 async def test_an_answer_brings_the_question_that_it_answers(machine: Machine) -> None:
     question, answer = "What would you do if you left?", "Open a bakery in Porto, with blue tiles."
     await told(machine, {20: question, 21: answer})
