@@ -41,7 +41,7 @@ async def examples(dataset: DataSet) -> list[Example]:
     found: list[Example] = []
     looked: list[Scored] = []
 
-    def keep(scored: Sequence[Scored]) -> list[Scored]:
+    def keep(scored: Sequence[Scored], *, in_context: bool) -> list[Scored]:
         looked[:] = scored
         return []
 

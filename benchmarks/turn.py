@@ -30,6 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.provider import Answer, Provider, running
+from graph.context import TurnContext
 from graph.resources import Resources
 from graph.settings import load_settings
 from memory.align import fingerprint
@@ -279,7 +280,7 @@ def main() -> None:
             figures |= {
                 "unit": "one turn, request sent to prompt at the provider",
                 "seed": options.seed,
-                "k": 10,
+                "k": TurnContext().memories,
                 "context_tokens": bench.resources.chat.context_tokens,
                 "ruler_ms": round(1000 * median(rulers), 2),
             }

@@ -41,7 +41,7 @@ class TurnContext:
     """Narrows what may be recalled."""
     candidates: int = 160
     """How many messages of the chat `retrieve` hands to `rerank`."""
-    memories: int = 10
+    memories: int = 64
     """How many memories `rerank` hands to `budget` at most; how many it does, their scores decide."""
 
 

@@ -77,11 +77,11 @@ class Settings(BaseSettings):
         "labels); a request may say otherwise (header X-Memory-Emotion or metadata.memory_emotion)",
     )
     max_memories: int = Field(
-        10,
+        64,
         ge=1,
         le=64,
-        description="memories in a prompt at most, and with the best ones the rest of their exchange; more find "
-        "more and change more of the prompt each turn, which a provider's prompt cache pays for",
+        description="memories in a prompt at most, and with the best ones the rest of their exchange; where "
+        "nothing is asked they take 6 percent of the prompt or 400 tokens, for the sake of the provider's cache",
     )
     summarize_after_messages: int = Field(20, ge=4, description="a summary every so many messages")
     summary_words: int = Field(200, ge=20, le=2000, description="about how long a summary is")

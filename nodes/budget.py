@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -13,26 +12,23 @@ from graph.context import TurnContext
 from graph.errors import PromptTooLong
 from graph.state import ChatMessage, TurnState
 from memory.path import Path
+from memory.ranking.reading import asks
 from memory.stored import TreeKey
 from memory.transcript import Transcript
+from nodes.asking import query_text
 from nodes.history import Measured, Ruler, Said, as_chat, first_shown, kept_tokens, shows_names
 from nodes.layout import MESSAGE_OVERHEAD
+from nodes.memory_block import block_of, key_of
 
-MEMORY_HEADING = "[What {name} remembers from earlier {where}; use it where it fits, do not quote it.]"
-HERE, ELSEWHERE = "in this chat", "in this chat and in other chats"
 SUMMARY_HEADING = "[Earlier in this chat, before the messages below:]"
 SUMMARY_SHARE = 0.5
 """The share of the memory budget that summaries may take."""
-
-COUNTED_AT_ONCE = 32
-"""Memories whose tokens are counted together; the worst are mostly not needed."""
-LEAST_LINE = 8
-"""Tokens without which no line of a memory is worth trying."""
+SCENE_SHARE, SCENE_LEAST = 0.06, 400
+"""Of a prompt, and tokens: what memories may take, whichever is more, where nothing is asked. A scene in flow
+needs few, and the prompt from the memories on is what a provider's cache cannot keep from turn to turn."""
 
 Entry = tuple[ChatMessage, str]
 """A prompt message and its label."""
-MemoryKey = tuple[str, str, int]
-"""A memory's other chat (empty: this one), kind and reference."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +52,7 @@ class Budget:
         entries[_first_history(entries) : _first_history(entries)] = summary + refill
         counts = await self.ruler.messages([m for m, _ in entries])
         room = measured.shares.prompt - measured.tools - sum(counts)
+        room = memory_room(room, query_text(state), sum(counts))
         block, told = await self._memory_block(state, room, summed) if context.memory != "off" else ("", [])
         if block:
             entries.insert(_memory_place(entries, state), ({"role": "user", "content": block}, "memory"))
@@ -98,43 +95,13 @@ class Budget:
         return ([({"role": "user", "content": text}, "summary")] if kept else []), shown
 
     async def _memory_block(self, state: TurnState, room: int, summed: set[int]) -> tuple[str, list[int]]:
-        """What is recalled for this moment, in the order in which it was said; which memories are in it.
+        """What is recalled for this moment, and which memories are in it.
 
         Summaries that stand in the prompt already (`summed`) are not told again.
         """
-        name = state.card.get("name") or state.character or "the character"
-        where = ELSEWHERE if any(is_from_another_chat(m) for m in state.memories) else HERE
-        heading = MEMORY_HEADING.format(name=name, where=where)
-        room -= (await self.ruler.texts([heading]))[0] + MESSAGE_OVERHEAD
         new = [m for m in state.memories if m["kind"] != "summary" or m["ref"] not in summed]
-        lines = await self._recalled(state, new, room)
-        if not lines:
-            return "", []
-        block = "\n".join([heading, *(text for _, text in sorted(lines.values()))])
-        told = [n for n, memory in enumerate(state.memories) if _key(memory) in lines]
-        return block, told
-
-    async def _recalled(
-        self, state: TurnState, memories: Sequence[dict[str, Any]], room: int
-    ) -> dict[MemoryKey, tuple[int, str]]:
-        """Place and line of each memory that fits, best first; with it the rest of its exchange, if that fits."""
-        path = Path(state.path)
-        wholes = [[m, *({**m, **half} for half in m.get("exchange", ()))] for m in memories]
-        texts = [[memory_line(part, state) for part in whole] for whole in wholes]
-        told: dict[MemoryKey, tuple[int, str]] = {}
-        for at in range(0, len(wholes), COUNTED_AT_ONCE):
-            counted = iter(await self.ruler.texts([t for ts in texts[at : at + COUNTED_AT_ONCE] for t in ts]))
-            for whole, lines in zip(wholes[at:], texts[at : at + COUNTED_AT_ONCE], strict=False):
-                for part, line, count in zip(whole, lines, [next(counted) for _ in lines], strict=True):
-                    if _key(part) in told:
-                        continue
-                    if count + 1 > room:
-                        break
-                    room -= count + 1
-                    told[_key(part)] = (_memory_at(path, part), line)
-            if room < LEAST_LINE:
-                break
-        return told
+        block = await block_of(state, new, room - MESSAGE_OVERHEAD, self.ruler)
+        return block.text, [n for n, memory in enumerate(state.memories) if key_of(memory) in block.told]
 
     async def _fitting(self, lines: Sequence[tuple[int, str]], room: int) -> list[tuple[int, str, int]]:
         """Of lines in order of preference, those that fit together."""
@@ -145,6 +112,11 @@ class Budget:
                 room -= count + 1
                 kept.append((position, line, count + 1))
         return kept
+
+
+def memory_room(room: int, answered: str, prompt: int) -> int:
+    """Tokens for memories, of those left beside a prompt of so many: all of them where something is asked."""
+    return room if asks(answered) else min(room, max(SCENE_LEAST, int(prompt * SCENE_SHARE)))
 
 
 def dropped_examples(measured: Measured, newest: int) -> set[int]:
@@ -205,35 +177,6 @@ def _memory_place(entries: Sequence[Entry], state: TurnState) -> int:
             return i
     said = [i for i, (_, label) in enumerate(entries) if label == "history"]
     return said[-1] + 1 if said else len(entries)
-
-
-def memory_line(memory: dict[str, Any], state: TurnState) -> str:
-    """One memory as the prompt shows it: who said it, when (UTC date of storing), whether elsewhere."""
-    if memory["kind"] != "message":
-        about = {"card": f"About {state.card.get('name') or state.character or 'the character'}: "}
-        return f"- {about.get(memory['kind'], '')}{' '.join(memory['text'].split())}"
-    speaker = memory["speaker"] or (
-        (state.user_name or "User") if memory["role"] == "user" else (state.character or "Character")
-    )
-    when = datetime.fromtimestamp(memory["created_at"], UTC).date().isoformat()
-    text = memory["text"].strip().removeprefix(f"{speaker}:").strip()
-    where = ", from another chat" if is_from_another_chat(memory) else ""
-    return f"- {speaker} ({when}{where}): {text}"
-
-
-def is_from_another_chat(memory: dict[str, Any]) -> bool:
-    return bool(memory.get("session_id"))
-
-
-def _key(memory: dict[str, Any]) -> MemoryKey:
-    return memory.get("tree_id", ""), memory["kind"], memory["ref"]
-
-
-def _memory_at(path: Path, memory: dict[str, Any]) -> int:
-    """What other chats hold comes first, then the card, then this chat in its order."""
-    if is_from_another_chat(memory):
-        return -2
-    return (path.position(memory["ref"]) or 0) if memory["kind"] == "message" else -1
 
 
 def accounting(measured: Measured, labels: Sequence[str], counts: Sequence[int]) -> dict[str, int]:

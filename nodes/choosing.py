@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,15 +13,18 @@ from memory.ranking.features import FEATURES, Floats
 from memory.ranking.reading import Holds
 from nodes.sight import Sight
 
-RELEVANT = 4.5
-"""What `relevance` must reach. On the tuning halves of LoCoMo, MADial-Bench and a set of emotional recall 0, 5 and
-3 percent of what has an answer falls below it, and of 14 lines about something else altogether (asked of each chat)
-80, 93 and 82 percent do."""
+RELEVANT, RELEVANT_IN_CONTEXT = 2.0, 4.5
+"""What `relevance` must reach, without and with a context. On tuning chats of LoCoMo, and of a set of emotional
+recall, 0.4 and 1 percent of the questions that have an answer fall below the first, and of questions about something
+else altogether (asked of each chat) 81 and 73 percent do. Below the second fall 5 percent of MADial-Bench's lines."""
 WITHIN = 9.0
 """A memory's score may be this far below the best. Of the evidence among LoCoMo's first 50 (tuning chats) 0.2
 percent falls out."""
 ALIKE = 0.95
 """Texts whose vectors have this cosine say the same."""
+BUT_FOR_NUMBERS = 3
+"""So many texts that differ in their numbers alone are told: what was, what became of it, but no endless list."""
+_NUMBER = re.compile(r"\d+")
 _ASKS = int(Holds.ENDS_ASKING)
 _ALL_WORDS = FEATURES.index("all_words")
 
@@ -40,27 +45,35 @@ class Scored:
         return int(self.sight.ground.at.ids[self.row])
 
     @property
+    def cosine(self) -> float:
+        """Of its vector and the query's, 0 where it has none yet."""
+        return float(np.nan_to_num(self.sight.cosine[self.row]))
+
+    @property
     def halves(self) -> list[int]:
         """Ids of what makes the line whole: the question it answers, and the answer to what it asks."""
         return [int(self.sight.ground.at.ids[row]) for row in exchange_rows(self)]
 
 
-def relevance(scored: Sequence[Scored]) -> float:
+def relevance(scored: Sequence[Scored], *, in_context: bool) -> float:
     """How sure it is that any candidate bears on the query, about -2 to 12.
 
-    How well the words of the query are met at best, and the best score, less what chance makes of the number
-    of candidates. Fitted by logistic regression on what `RELEVANT` tells of.
+    How well the words of the query are met at best, less what chance makes of the number of candidates; and the
+    best cosine, or the best score where a context has its part in the query's vector. Fitted by logistic
+    regression on what `RELEVANT` tells of.
     """
     if not scored:
         return -np.inf
     met = max(float(one.column[_ALL_WORDS]) for one in scored)
-    best = max(one.score for one in scored)
-    return met + 0.4 * best - 0.5 * float(np.log(len(scored)))
+    chance = float(np.log(len(scored)))
+    if in_context:
+        return met + 0.4 * max(one.score for one in scored) - 0.5 * chance
+    return met + 2.9 * max(one.cosine for one in scored) - 0.7 * chance
 
 
-def worth_telling(scored: Sequence[Scored]) -> list[Scored]:
+def worth_telling(scored: Sequence[Scored], *, in_context: bool) -> list[Scored]:
     """Those that are relevant, best first; none when the best is not."""
-    if relevance(scored) < RELEVANT:
+    if relevance(scored, in_context=in_context) < (RELEVANT_IN_CONTEXT if in_context else RELEVANT):
         return []
     ordered = sorted(scored, key=lambda one: -one.score)
     return [one for one in ordered if one.score >= ordered[0].score - WITHIN]
@@ -74,11 +87,14 @@ def distinct(texts: Sequence[str], vectors: Sequence[Floats | None]) -> list[int
         stacked = np.stack([v for v in vectors if v is not None])
         alike[np.ix_(known, known)] = stacked @ stacked.T >= ALIKE
     heard: set[str] = set()
+    patterns: Counter[str] = Counter()
     kept: list[int] = []
     for n, text in enumerate(texts):
         words = " ".join(text.split()).casefold()
-        if words not in heard and not alike[n, kept].any():
+        pattern = _NUMBER.sub("0", words)
+        if words not in heard and patterns[pattern] < BUT_FOR_NUMBERS and not alike[n, kept].any():
             heard.add(words)
+            patterns[pattern] += 1
             kept.append(n)
     return kept
 

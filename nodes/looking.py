@@ -103,7 +103,8 @@ class Looking:
         ground = await ground_of(self.texts(key), begun.tree, path, terms)
         shelf = await self.shelves.shelf(state, key, path, context.only)
         encoding = await begun.encoding
-        query = query_of(begun.wording, encoding, self.codec.project(encoding.tokens))
+        common = {term for term, most in zip(terms, ground.most.tolist(), strict=True) if not most}
+        query = query_of(begun.wording, encoding, self.codec.project(encoding.tokens), common)
         cosine = await self.vectors.similarities(key, "message", query.vector, path)
         allowed = passing(context.only, ground) & ~np.isin(ground.at.ids, state.moved)
         sights = [await look(query, ground, cosine, allowed, context.candidates)]

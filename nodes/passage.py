@@ -13,8 +13,8 @@ from memory.token_codes import Stored
 from models.token_codes import rows
 from nodes.query import Query, words_at
 
-LONG = 1_000
-"""Characters above which a message is told in part; about 200 word pieces."""
+LONG = 700
+"""Characters above which a message is told in part; about 150 word pieces."""
 PASSAGE = 500
 """Characters that a passage has about."""
 GAP = "\u2026"

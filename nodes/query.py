@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -102,8 +102,13 @@ def words_at(text: str, starts: Sequence[int] | npt.NDArray[np.int32]) -> list[s
     return found
 
 
-def query_of(wording: Wording, encoding: Encoding, projected: Floats) -> Query:
-    """The query of a wording whose `text` was encoded; `projected` are its tokens as the codec has them."""
+def query_of(
+    wording: Wording, encoding: Encoding, projected: Floats, common: Collection[str] = frozenset()
+) -> Query:
+    """The query of a wording whose `text` was encoded; `projected` are its tokens as the codec has them.
+
+    `common` are terms that so much of the chat holds that they tell nothing apart.
+    """
     asked = wording.asked
     lead = len(wording.text) - len(asked.text)
     own = encoding.starts >= lead
@@ -122,7 +127,7 @@ def query_of(wording: Wording, encoding: Encoding, projected: Floats) -> Query:
         stems=stems_of(words),
     )
     before = [*wording.stored, *_lines(wording.unseen, encoding, projected)][-CONTEXT_LINES:]
-    return shortened(_in_context(query, before) if before else query)
+    return shortened(_in_context(query, before, common) if before else query)
 
 
 def _vector(encoding: Encoding, own: Mask, contrast: int | None) -> Floats:
@@ -156,10 +161,13 @@ def stems_of(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(stem(word) if word else "" for word in words)
 
 
-def _in_context(query: Query, before: Sequence[SaidLine]) -> Query:
-    """The query with the lines said before it, newest last, each weighing DECAY of the one after it."""
+def _in_context(query: Query, before: Sequence[SaidLine], common: Collection[str]) -> Query:
+    """The query with the lines said before it, newest last, each weighing DECAY of the one after it.
+
+    A line weighs less by what is common in it: what the whole chat says is no hint at what is meant now.
+    """
     said = list(reversed(before))
-    steps = [np.float32(DECAY ** (n + 1)) for n in range(len(said))]
+    steps = [np.float32(DECAY ** (n + 1) * telling(line.text, common)) for n, line in enumerate(said)]
     vectors = np.stack([line.vector for line in said])
     weights = [np.full(len(line.tokens), step, np.float32) for line, step in zip(said, steps, strict=True)]
     return replace(
@@ -171,6 +179,12 @@ def _in_context(query: Query, before: Sequence[SaidLine]) -> Query:
         stems=query.stems + tuple(stem for line in said for stem in line.stems),
         in_context=True,
     )
+
+
+def telling(text: str, common: Collection[str]) -> float:
+    """The share of a line's terms that are not common; 1 where it has none."""
+    said = set(terms(text))
+    return sum(term not in common for term in said) / len(said) if said else 1.0
 
 
 def shortened(query: Query) -> Query:

@@ -25,15 +25,17 @@ from models.reranker import Reranker
 from nodes.asking import query_text
 from nodes.choosing import Scored, distinct, worth_telling
 from nodes.looking import Looked, Looking
-from nodes.passage import passage
+from nodes.passage import LONG, passage
 from nodes.query import Query
 from nodes.sight import Sight, columns, to_read
 from nodes.texts import Texts
 
 SEED_BOOST = 0.3
+SCENE = 20
+"""Memories at most where nothing is asked: more than `budget` has room for then."""
 SPARE = 16
 """Memories looked at beyond those wanted, for some say the same."""
-WHOLE = 5
+WHOLE = 3
 """So many of the best memories bring the rest of their exchange."""
 
 
@@ -53,9 +55,10 @@ class Rerank:
         scored = await self._scored(looked, state.candidates, context)
         if context.emotion == "seed":
             scored = [boosted(one, state.emotion) for one in scored]
-        told = worth_telling(scored)
-        memories = await self._memories(looked.query, told[: context.memories + SPARE])
-        return {"memories": await self._reranked(query_text(state), memories[: context.memories])}
+        told = worth_telling(scored, in_context=looked.query.in_context)
+        most = context.memories if looked.query.asked.question else min(context.memories, SCENE)
+        memories = await self._memories(looked.query, told[: most + SPARE])
+        return {"memories": await self._reranked(query_text(state), memories[:most])}
 
     async def _scored(
         self, looked: Looked, given: Sequence[dict[str, Any]], context: TurnContext
@@ -141,7 +144,7 @@ class Page:
     async def read(cls, texts: Texts, ids: Sequence[int]) -> Page:
         messages = {m.id: m for m in await texts.messages(ids)}
         pieces = await texts.vectors(ids)
-        codes = await texts.codes([i for i, found in pieces.items() if len(found) > 1])
+        codes = await texts.codes([i for i, message in messages.items() if len(message.text) > LONG])
         return cls(messages, {i: unit(found.mean(axis=0)) for i, found in pieces.items()}, codes)
 
     def said(self, text_id: int, query: Query) -> dict[str, Any]:

@@ -25,8 +25,11 @@ _WHO = re.compile(
     r"(?:books?|movies?|games?|songs?|bands?|shows?|series|pets?|people|persons?|artists?|authors?)\b"
 )
 _ASKS = re.compile(
-    r"^\W*(?:who|what|when|where|which|why|how|do|does|did|is|are|was|were|have|has|can|could)\b"
+    r"^\W*(?:who|what|when|where|which|why|how|do|does|did|is|are|was|were|have|has|can|could|explain|describe|"
+    r"define|summari[sz]e|translate|(?:tell|remind) (?:me|us))\b"
 )
+_GESTURE = re.compile(r"\*[^*]*\*")
+"""What role-play puts between asterisks: done, not said."""
 _CONTRAST = re.compile(
     r"(?:[,;\u2013\u2014-]\s*)?\b(?:not(?= (?:the|a|an|his|her|my|their|our|when)\b)|distinct from|different from|"
     r"rather than|instead of|as opposed to|other than|apart from|before|preceded|prior to)\b",
@@ -92,7 +95,7 @@ def read_asked(text: str, names: Sequence[str], asker: int | None = None) -> Ask
             named.add(index)
             text = found.sub(lambda m: "my" if m.group(1) else "I", text)
     lower = text.lower()
-    if not named and asker is not None and _asks(lower) and re.search(r"\byour?\b", lower):
+    if not named and asker is not None and asks(lower) and re.search(r"\byour?\b", lower):
         if not _FIRST_PERSON.search(lower):
             named = set(range(len(names))) - {asker}
             text = re.sub(r"\byou\b", "I", re.sub(r"\byour\b", "my", text))
@@ -100,7 +103,14 @@ def read_asked(text: str, names: Sequence[str], asker: int | None = None) -> Ask
     contrast = match.start() if match and match.start() >= CONTRAST_FROM else None
     lower = text.lower()
     kinds = (bool(pattern.search(lower)) for pattern in (_WHEN, _WHERE, _WHO))
-    return Asked(text, frozenset(named), contrast, _asks(lower), *kinds)
+    return Asked(text, frozenset(named), contrast, asks(lower), *kinds)
+
+
+def asks(text: str) -> bool:
+    """Whether a line is a question or asks to be told; gestures before and after it set aside."""
+    said = _GESTURE.sub(" ", text)
+    said = (said if said.strip() else text).lower()
+    return said.rstrip(" \t\n\"'*)\u201d").endswith("?") or bool(_ASKS.match(said))
 
 
 def tells_something(text: str) -> bool:
@@ -124,10 +134,6 @@ def holds(text: str, names: Sequence[str] = ()) -> Holds:
     ):
         found |= bit if present else Holds(0)
     return found
-
-
-def _asks(lower: str) -> bool:
-    return lower.rstrip().endswith("?") or bool(_ASKS.match(lower))
 
 
 def _name(name: str) -> re.Pattern[str] | None:

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from graph.build import build_graph
+from nodes.budget import SCENE_LEAST
+from nodes.layout import MESSAGE_OVERHEAD
 from tests.graph.conftest import Machine
 
 SMALL = ("the fog", "the tide", "the gulls", "the east wind", "the lamp oil", "the stairs", "the kettle")
@@ -44,6 +46,15 @@ async def test_a_nod_or_a_greeting_recalls_nothing(machine: Machine, line: str) 
     await told(machine, {7: "My sister Ines repairs clocks in Lisbon."})
     state = await machine.say(line)
     assert state["candidates"] == [] and "memory" not in state["prompt_parts"]
+
+
+@pytest.mark.parametrize(
+    "line", ["Explain quantum entanglement to me.", '*yawns* "How do I sort a list in Python?" *waits*']
+)
+async def test_a_question_about_something_else_recalls_nothing(machine: Machine, line: str) -> None:
+    await told(machine, {7: "My sister Ines repairs clocks in Lisbon."})
+    state = await machine.say(line)
+    assert state["candidates"] and state["memories"] == []
 
 
 async def test_an_answer_brings_the_question_that_it_answers(machine: Machine) -> None:
@@ -88,8 +99,18 @@ async def test_what_was_just_said_counts_where_the_line_is_no_question(machine: 
     await told(machine, {9: fact})
     machine.chat.append({"role": "assistant", "content": "*Mira points at the photo of the fishing boat.*"})
     machine.chat.insert(-1, {"role": "user", "content": "What is on that wall?"})
-    await machine.say("*looks at the photo of the boat for a long time, the storm in mind*", memories=64)
-    assert fact in "\n".join(m["content"] for m in machine.prompt())
+    state = await machine.say("*looks at the photo of the boat for a long time, the storm in mind*")
+    assert fact in [m["text"] for m in state["memories"][:5]]
+    assert fact in "\n".join(block(state))
+
+
+@pytest.mark.parametrize("machine", [{"context_tokens": 8000, "max_working_memory_size": 2}], indirect=True)
+async def test_a_question_is_answered_with_more_memories_than_a_scene(machine: Machine) -> None:
+    await told(machine, {n: f"The storm of {n} took {n + 3} boats from us." for n in range(0, 120, 2)})
+    machine.chat = machine.chat[-2:]
+    asked = await machine.say("Which boats did the storm take from us?")
+    scene = await machine.say("*thinks of the boats that the storm took from us*")
+    assert 0 < scene["tokens"]["memory"] <= SCENE_LEAST + MESSAGE_OVERHEAD < asked["tokens"]["memory"]
 
 
 class Longest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -63,7 +64,9 @@ async def test_the_memory_stands_directly_before_the_last_user_message(machine: 
     place = state["prompt_parts"].index("memory")
     assert state["prompt_parts"][place + 1] == "newest"
     assert machine.prompt()[place]["role"] == "user"
-    assert "Alex (" in machine.prompt()[place]["content"]
+    told = machine.prompt()[place]["content"].split("\n")
+    assert any(line.startswith("- Alex: ") for line in told)
+    assert any(re.fullmatch(r"\d{4}-\d\d-\d\d:", line) for line in told)
 
 
 async def test_nothing_that_stands_in_the_prompt_is_recalled_too(machine: Machine) -> None:

@@ -29,7 +29,7 @@ from memory.ranking.ranker import (
     scores,
     with_neighbours,
 )
-from memory.ranking.reading import Holds, holds, read_asked
+from memory.ranking.reading import Holds, asks, holds, read_asked
 from memory.ranking.words import WordIndex, stem, terms
 
 NAMES = ["Anna", "Mira Vale"]
@@ -227,3 +227,21 @@ def test_valence_and_emotionality_stay_in_their_ranges() -> None:
     vectors = np.random.default_rng(1).normal(size=(20, 384)).astype(np.float32)
     valence, emotionality = MoodHead().read(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
     assert (np.abs(valence) <= 1).all() and ((emotionality >= 0) & (emotionality <= 1)).all()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Where is Ines?",
+        '"Where is Ines?" *She looks away.*',
+        "*leans in* Tell me about Ines.",
+        "Did she leave",
+    ],
+)
+def test_a_question_is_one_whatever_gesture_goes_with_it(line: str) -> None:
+    assert asks(line)
+
+
+@pytest.mark.parametrize("line", ["*wonders where Ines is*", "Give me your hand.", "Ines left.", ""])
+def test_what_asks_for_nothing_is_no_question(line: str) -> None:
+    assert not asks(line)

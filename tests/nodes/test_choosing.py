@@ -12,7 +12,7 @@ from memory.ranking.features import CONTENT
 from memory.ranking.reading import read_asked, tells_something
 from nodes.choosing import distinct, relevance, worth_telling
 from nodes.passage import LONG, PASSAGE, around, passage, sentences_of
-from nodes.query import MOST_TOKENS, Query, shortened, words_at
+from nodes.query import MOST_TOKENS, Query, shortened, telling, words_at
 
 
 def query(terms: dict[str, float], tokens: int = 1) -> Query:
@@ -76,8 +76,21 @@ def test_what_says_the_same_in_words_or_in_meaning_is_kept_once() -> None:
     assert distinct(["A b.", "a  B.", "c", "d", "e"], [None, None, one, near, other]) == [0, 2, 4]
 
 
+def test_of_texts_that_differ_in_numbers_alone_few_are_kept() -> None:
+    said = [f"Remark {n}, and after it the stairs." for n in range(9)]
+    assert distinct([*said, "The code is 12."], [None] * 10) == [0, 1, 2, 9]
+
+
+def test_a_line_of_the_context_tells_less_by_what_is_common_in_it() -> None:
+    assert telling("The east wind, the stairs.", {"east", "wind", "stair"}) == 0
+    assert telling("The east wind took the boat.", {"east", "wind"}) == 0.5
+    assert telling("Then what?", {"east"}) == 1
+
+
 def test_nothing_is_relevant_among_nothing() -> None:
-    assert relevance([]) == -np.inf and worth_telling([]) == []
+    for in_context in (True, False):
+        assert relevance([], in_context=in_context) == -np.inf
+        assert worth_telling([], in_context=in_context) == []
 
 
 def test_gestures_and_greetings_tell_nothing() -> None:

@@ -66,7 +66,7 @@ async def test_by_default_a_chat_remembers_itself_alone(told: Live) -> None:
 async def test_with_the_characters_scope_another_chat_is_remembered_and_says_so(told: Live) -> None:
     sent = await say(told, "second", QUESTION, memory_scope="character")
     [line] = [line for line in sent.splitlines() if SECRET in line]
-    assert line.startswith("- Alex (") and line.endswith(f", from another chat): {SECRET}")
+    assert line == f"- Alex (in another chat): {SECRET}"
     assert "other chats" in sent
     assert [text for _, text in await stored(told, "second")][1] == QUESTION
 
