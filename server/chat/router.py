@@ -22,12 +22,13 @@ from memory.whose import Whose
 from models.chat import ChatModel
 from server import errors
 from server.chat.body import read_body
+from server.chat.headers import read_headers
 from server.chat.options import explains, turn_context
 from server.chat.protocol import ChatRequest, Envelope, parse
 from server.chat.serving import Run, Turns
 from server.chat.streaming import Chunks, Failed, remaining, whole
 from server.dependencies import OWNER, OurResources, OurTurns
-from server.sillytavern import Interpretation, interpret, markers_of, told_whose
+from server.sillytavern import Interpretation, interpret, markers_of, shows_group, told_whose
 
 READABLE = " !#$&'()*+,/:;=?@[]"
 
@@ -78,13 +79,15 @@ def _model(chat: ChatModel, name: str) -> dict[str, Any]:
 async def _answer(request: Request, resources: Resources, turns: Turns, chat_id: str) -> Response:
     settings = resources.settings
     asked = parse(await read_body(request, settings.max_body_mb))
-    meant = interpret(asked.body, request.headers, chat_id, markers_of(settings))
-    context = turn_context(asked.body, request.headers, settings, OWNER)
-    explain = explains(asked.body, request.headers)
-    turn = _turn(asked, meant)
-    of_session = _session_request(turn, meant.user, told_whose(asked.body, request.headers))
-    if meant.user and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
-        turn.user_name = meant.user
+    headers, markers = read_headers(request), markers_of(settings)
+    meant = interpret(asked.body, headers, chat_id, markers)
+    context = turn_context(asked.body, headers, settings, OWNER)
+    explain = explains(asked.body, headers)
+    whose = told_whose(asked.body, headers)
+    turn = _turn(asked, meant, in_group=whose.is_group or shows_group(asked.messages, markers))
+    of_session = _session_request(turn, whose)
+    if turn.person and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
+        turn.user_name = turn.person
     run, task = turns.start(turn, of_session, context, streamed=asked.stream, explain=explain)
     watcher = asyncio.create_task(_watch(request.receive, run))
     task.add_done_callback(lambda _: watcher.cancel())
@@ -94,7 +97,7 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     return await _in_one(run, envelope)
 
 
-def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
+def _turn(asked: ChatRequest, meant: Interpretation, *, in_group: bool) -> Turn:
     return Turn(
         messages=asked.messages,
         kind=meant.kind,
@@ -103,18 +106,20 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
         character=meant.character,
         user_name=meant.user_name,
         names=list(meant.names),
+        is_group=in_group,
+        person=meant.user,
         spoken=meant.spoken,
         model=asked.model,
         sampling=asked.sampling,
     )
 
 
-def _session_request(turn: Turn, user: str, whose: Whose) -> assignment.Request:
+def _session_request(turn: Turn, whose: Whose) -> assignment.Request:
     return assignment.Request(
         owner=OWNER,
         window=incoming(turn.as_spoken(), turn.names, turn.user_name),
         chat_id=turn.chat_id,
-        user=user,
+        user=turn.person,
         character=turn.character,
         continues=turn.kind == "continue",
         whose=whose,

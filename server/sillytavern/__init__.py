@@ -2,7 +2,7 @@
 
 from server.sillytavern.interpretation import Interpretation, interpret
 from server.sillytavern.markers import DEFAULT, MAIN_PROMPT, Markers, markers_of
-from server.sillytavern.names import EXAMPLE_NAMES
+from server.sillytavern.names import EXAMPLE_NAMES, shows_group
 from server.sillytavern.tag import told_whose
 
 __all__ = [
@@ -13,5 +13,6 @@ __all__ = [
     "Markers",
     "interpret",
     "markers_of",
+    "shows_group",
     "told_whose",
 ]
