@@ -189,6 +189,16 @@ class Catalog:
         )
         return rows[0][0] if rows else None
 
+    def whose_chats(self, owner: str, chat_id: str) -> list[Whose]:
+        """Who has chats of a front-end's id."""
+        rows = self._look(
+            "SELECT DISTINCT iif(is_group, '', character), is_group FROM sessions "
+            "WHERE owner = ? AND chat_id = ? ORDER BY 1, 2",
+            owner,
+            chat_id,
+        )
+        return [Whose(character, bool(is_group)) for character, is_group in rows]
+
     async def of_person(self, owner: str, user: str, character: str) -> str | None:
         """The newest session of a person with a character that no chat id names; a chat that never told its
         `user` is nobody's, whatever the name of who speaks in it."""

@@ -89,7 +89,7 @@ CATALOG_SCHEMA = (
         owner TEXT NOT NULL, tree_id TEXT NOT NULL, PRIMARY KEY(owner, tree_id)) WITHOUT ROWID""",
 )
 
-LIBRARY_VERSION = 2
+LIBRARY_VERSION = 3
 LIBRARY_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS characters(
         id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
@@ -111,4 +111,8 @@ LIBRARY_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS book_scopes(
         owner TEXT NOT NULL, book TEXT NOT NULL, scope TEXT NOT NULL, target TEXT NOT NULL,
         PRIMARY KEY(owner, book, scope, target)) WITHOUT ROWID""",
+    # Since version 3; before it they stood in book_scopes, without whose the chat is.
+    """CREATE TABLE IF NOT EXISTS chat_books(
+        owner TEXT NOT NULL, book TEXT NOT NULL, chat_id TEXT NOT NULL, character TEXT NOT NULL,
+        is_group INTEGER NOT NULL, PRIMARY KEY(owner, chat_id, character, is_group, book)) WITHOUT ROWID""",
 )
