@@ -83,7 +83,7 @@ async def open_resources(
             stack.push_async_callback(reranker.close)
         catalog = await asyncio.to_thread(Catalog.open, root)
         stack.callback(catalog.close)
-        library = await asyncio.to_thread(Library, root)
+        library = await asyncio.to_thread(Library, root, catalog.whose_chats)
         stack.callback(library.close)
         transcript = await SqliteTranscript.open(root, catalog, clock=clock)
         stack.push_async_callback(transcript.close)

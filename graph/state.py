@@ -44,6 +44,10 @@ class Turn:
     user_name: str = ""
     names: list[str] = field(default_factory=list)
     """Every speaker name known from the request, group members included."""
+    is_group: bool = False
+    """The request says that it is a group's, whoever else is named in it."""
+    person: str = ""
+    """OpenAI's `user` field; people who tell it recall their own chats alone."""
     model: str = ""
     sampling: dict[str, Any] = field(default_factory=dict)
     """The request's other fields as they came: temperature, max_tokens, tools, stop, n, min_p, ..."""

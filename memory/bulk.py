@@ -51,6 +51,7 @@ class SessionLine:
     forked_from: str = ""
     left_behind: bool = False
     is_group: bool = False
+    person: str | None = ""
     history_from: int | None = None
     last_turn_id: str = ""
     last_new: Sequence[int] = ()
@@ -70,6 +71,7 @@ def line_of(session: Session) -> SessionLine:
         forked_from=session.forked_from,
         left_behind=session.left_behind,
         is_group=session.is_group,
+        person=session.person,
         history_from=session.history_from,
     )
 

@@ -127,7 +127,7 @@ class Catalog:
             (*_row(record.key), record.revision),
         ).fetchone()[0]
         self._write.executemany(
-            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_session_row(session, number) for session in record.sessions],
         )
         self._write.executemany(
@@ -189,25 +189,41 @@ class Catalog:
         )
         return rows[0][0] if rows else None
 
+    def whose_chats(self, owner: str, chat_id: str) -> list[Whose]:
+        """Who has chats of a front-end's id."""
+        rows = self._look(
+            "SELECT DISTINCT iif(is_group, '', character), is_group FROM sessions "
+            "WHERE owner = ? AND chat_id = ? ORDER BY 1, 2",
+            owner,
+            chat_id,
+        )
+        return [Whose(character, bool(is_group)) for character, is_group in rows]
+
     async def of_person(self, owner: str, user: str, character: str) -> str | None:
-        """The newest session of a person with a character that no chat id names."""
+        """The newest session of a person with a character that no chat id names; a chat that never told its
+        `user` is nobody's, whatever the name of who speaks in it."""
         rows = await self._ask(
             "SELECT session_id FROM sessions WHERE owner = ? AND chat_id = '' AND user_name = ? "
-            "AND character = ? AND left_behind = 0 ORDER BY updated_at DESC LIMIT 1",
+            "AND character = ? AND left_behind = 0 AND coalesce(person, user_name) = user_name "
+            "ORDER BY updated_at DESC LIMIT 1",
             owner,
             user,
             character,
         )
         return rows[0][0] if rows else None
 
-    async def recent_of_character(self, owner: str, character: str, limit: int) -> list[tuple[str, TreeKey]]:
-        """A character's sessions with their trees, most recently used first; none that a fork left behind."""
+    async def recent_of_character(
+        self, owner: str, character: str, person: str, limit: int
+    ) -> list[tuple[str, TreeKey]]:
+        """A character's sessions with a person (OpenAI's `user`; empty: those that told none) and their trees,
+        most recently used first; no group's, and none that a fork left behind."""
         rows = await self._ask(
             "SELECT session_id, trees.owner, tree_id FROM sessions JOIN trees ON trees.number = tree "
-            "WHERE sessions.owner = ? AND character = ? AND left_behind = 0 "
-            "ORDER BY updated_at DESC, session_id LIMIT ?",
+            "WHERE sessions.owner = ? AND character = ? AND left_behind = 0 AND NOT is_group "
+            "AND coalesce(person, '') = ? ORDER BY updated_at DESC, session_id LIMIT ?",
             owner,
             character,
+            person,
             limit,
         )
         return [(session_id, TreeKey(*key)) for session_id, *key in rows]
@@ -269,4 +285,4 @@ def _session_row(session: Session, tree: int) -> tuple[object, ...]:
     s = session
     who = (s.key.owner, s.session_id, tree, s.chat_id, s.character, s.user_name)
     dates = (s.created_at, s.updated_at)
-    return (*who, s.version, len(s.path), s.forked_from, s.left_behind, *dates, s.is_group)
+    return (*who, s.version, len(s.path), s.forked_from, s.left_behind, *dates, s.is_group, s.person)

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from memory import chat_books
+from memory.chat_books import ChatBook, WhoseChats
 from memory.files import open_database, transaction
 from memory.schema import LIBRARY_SCHEMA, LIBRARY_VERSION
+from memory.whose import Whose
 
 FILE = "library.sqlite"
-Scope = Literal["global", "character", "extra", "chat", "persona"]
-"""What a book belongs to: everything, a character by its card, a character beside that, a chat, a persona."""
+Scope = Literal["global", "character", "extra", "persona"]
+"""What a book belongs to: everything, a character by its card, a character beside that, a persona."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +76,18 @@ class Binding(NamedTuple):
     book: str
     scope: Scope
     target: str
-    """The character's name (its card's source for `extra`), the chat's id or the persona's name."""
+    """The character's name (its card's source for `extra`) or the persona's name."""
 
 
 class Library:
     """One database beside the chats. Methods block."""
 
-    def __init__(self, root: Path) -> None:
-        """Raises NewerSchema, DataFolderError."""
+    def __init__(self, root: Path, whose_chats: WhoseChats) -> None:
+        """`whose_chats` is asked where an older version did not tell. Raises NewerSchema, DataFolderError."""
         self._lock = threading.Lock()
         self._connection = open_database(root / FILE, LIBRARY_SCHEMA, LIBRARY_VERSION)
+        with transaction(self._connection):
+            chat_books.take_over(self._connection, whose_chats)
 
     def put_character(self, owner: str, character: Character, now: float) -> bool:
         """Keep a card; whether it was new or changed."""
@@ -117,12 +122,27 @@ class Library:
             return changed
 
     def bind(self, owner: str, book: str, scope: Scope, target: str) -> None:
-        """Note that a book of this name belongs to a character or a chat."""
+        """Note that a book of this name belongs to a character."""
         self._changes("INSERT OR IGNORE INTO book_scopes VALUES (?, ?, ?, ?)", (owner, book, scope, target))
 
-    def rebind(self, owner: str, scope: Scope, bindings: Sequence[Binding], target: str | None = None) -> int:
-        """Make the bindings of a scope, or of one target in it, these; how many came or went."""
-        of_scope = (owner, scope, json.dumps([[b.book, b.target] for b in bindings]), target, target)
+    def bind_chat(self, owner: str, bound: ChatBook) -> None:
+        """Note that a book of this name belongs to a chat."""
+        with self._lock, transaction(self._connection):
+            chat_books.bind(self._connection, owner, bound)
+
+    def rebind_chat(self, owner: str, chat_id: str, whose: Whose, book: str) -> None:
+        """Make this the chat's only book; an empty name: it has none."""
+        with self._lock, transaction(self._connection):
+            chat_books.rebind(self._connection, owner, chat_id, whose, book)
+
+    def chat_books(self, owner: str) -> list[ChatBook]:
+        """Which books belong to which chats."""
+        with self._lock:
+            return chat_books.load(self._connection, owner)
+
+    def rebind(self, owner: str, scope: Scope, bindings: Sequence[Binding]) -> int:
+        """Make the bindings of a scope these; how many came or went."""
+        of_scope = (owner, scope, json.dumps([[b.book, b.target] for b in bindings]))
         with self._lock, transaction(self._connection):
             before = self._connection.total_changes
             self._connection.execute(_UNBIND, of_scope)
@@ -173,23 +193,20 @@ class Library:
         return [Book(name, self._entries(number), character) for number, name, character in rows]
 
     def scopes(self, owner: str) -> list[Binding]:
-        """Which books belong to what."""
+        """Which books belong to what, besides chats."""
         rows = self._look(
             "SELECT book, scope, target FROM book_scopes WHERE owner = ? ORDER BY book, scope, target", owner
         )
         return [Binding(*row) for row in rows]
 
-    def lore_of(self, owner: str, targets: Iterable[str]) -> list[tuple[int, str]]:
-        """Number and text of the enabled entries of the books of these characters and chats, in order."""
-        wanted = json.dumps(sorted(targets))
-        return self._look(
-            "SELECT lore.id, content FROM lore JOIN books ON books.id = book WHERE owner = ?1 AND enabled "
-            "AND (character IN (SELECT value FROM json_each(?2)) OR EXISTS (SELECT 1 FROM book_scopes AS s "
-            "WHERE s.owner = ?1 AND s.book = books.name AND s.target IN (SELECT value FROM json_each(?2)))) "
-            "ORDER BY lore.id",
-            owner,
-            wanted,
-        )
+    def lore_of(
+        self, owner: str, names: set[str], chat_id: str = "", *, in_group: bool = False
+    ) -> list[tuple[int, str]]:
+        """Number and text of the enabled entries of the books of a character (by its names) and of its chat,
+        or of a group's chat, in order."""
+        with self._lock:
+            of_chat = chat_books.books_of(self._connection, owner, chat_id, names, in_group)
+        return self._look(_LORE, owner, json.dumps(sorted(names)), json.dumps(sorted(of_chat)))
 
     def _entries(self, book: int) -> list[LoreEntry]:
         rows = self._look(
@@ -214,8 +231,14 @@ class Library:
 
 _UNBIND = (
     "DELETE FROM book_scopes WHERE owner = ? AND scope = ? AND NOT EXISTS (SELECT 1 FROM json_each(?) "
-    "WHERE json_extract(value, '$[0]') = book AND json_extract(value, '$[1]') = target) "
-    "AND (? IS NULL OR target = ?)"
+    "WHERE json_extract(value, '$[0]') = book AND json_extract(value, '$[1]') = target)"
+)
+_LORE = (
+    "SELECT lore.id, content FROM lore JOIN books ON books.id = book WHERE owner = ?1 AND enabled "
+    "AND (character IN (SELECT value FROM json_each(?2)) OR name IN (SELECT value FROM json_each(?3)) "
+    "OR EXISTS (SELECT 1 FROM book_scopes AS s WHERE s.owner = ?1 AND s.book = books.name "
+    "AND s.scope IN ('character', 'extra') AND s.target IN (SELECT value FROM json_each(?2)))) "
+    "ORDER BY lore.id"
 )
 _PUT_ENTRY = (
     "INSERT INTO lore(book, uid, content, keys, secondary_keys, comment, enabled, constant, insertion_order, "

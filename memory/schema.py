@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TREE_VERSION = 3
+TREE_VERSION = 4
 TREE_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # `session` is the number of the session that stored the message; `twin` tells equal siblings apart that
@@ -20,7 +20,7 @@ TREE_SCHEMA = (
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, forked_from TEXT NOT NULL,
         left_behind INTEGER NOT NULL, path TEXT NOT NULL, history_from INTEGER, last_turn_id TEXT NOT NULL,
         last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
-        is_group INTEGER NOT NULL DEFAULT 0)""",
+        is_group INTEGER NOT NULL DEFAULT 0, person TEXT)""",
     # Paragraphs that post-processing glued to messages: known ones are cut off before anything is stored.
     "CREATE TABLE IF NOT EXISTS glue(fingerprint INTEGER PRIMARY KEY)",
     """CREATE TABLE IF NOT EXISTS cards(
@@ -60,9 +60,10 @@ TREE_MIGRATIONS = {
             FROM card_chunks WHERE card = cards.id), 0 FROM cards WHERE id NOT IN
             (SELECT ref FROM outbox WHERE kind = 'embed_card')""",
     ),
+    3: ("ALTER TABLE sessions ADD COLUMN person TEXT",),
 }
 
-CATALOG_VERSION = 2
+CATALOG_VERSION = 3
 CATALOG_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS trees(
         number INTEGER PRIMARY KEY, owner TEXT NOT NULL, tree_id TEXT NOT NULL, revision INTEGER NOT NULL,
@@ -71,14 +72,15 @@ CATALOG_SCHEMA = (
         owner TEXT NOT NULL, session_id TEXT NOT NULL, tree INTEGER NOT NULL, chat_id TEXT NOT NULL,
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, length INTEGER NOT NULL,
         forked_from TEXT NOT NULL, left_behind INTEGER NOT NULL, created_at REAL NOT NULL,
-        updated_at REAL NOT NULL, is_group INTEGER NOT NULL, PRIMARY KEY(owner, session_id)) WITHOUT ROWID""",
+        updated_at REAL NOT NULL, is_group INTEGER NOT NULL, person TEXT,
+        PRIMARY KEY(owner, session_id)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS sessions_tree ON sessions(tree)",
     "CREATE INDEX IF NOT EXISTS sessions_recent ON sessions(owner, updated_at)",
     "CREATE INDEX IF NOT EXISTS sessions_chat ON sessions(owner, chat_id, left_behind, updated_at)",
     """CREATE INDEX IF NOT EXISTS sessions_person
         ON sessions(owner, chat_id, user_name, character, left_behind, updated_at)""",
     """CREATE INDEX IF NOT EXISTS sessions_character
-        ON sessions(owner, character, left_behind, updated_at)""",
+        ON sessions(owner, character, left_behind, is_group, updated_at)""",
     """CREATE TABLE IF NOT EXISTS pairs(
         pair INTEGER NOT NULL, seen INTEGER NOT NULL, tree INTEGER NOT NULL,
         PRIMARY KEY(pair, seen, tree)) WITHOUT ROWID""",
@@ -87,7 +89,7 @@ CATALOG_SCHEMA = (
         owner TEXT NOT NULL, tree_id TEXT NOT NULL, PRIMARY KEY(owner, tree_id)) WITHOUT ROWID""",
 )
 
-LIBRARY_VERSION = 2
+LIBRARY_VERSION = 3
 LIBRARY_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS characters(
         id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
@@ -109,4 +111,8 @@ LIBRARY_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS book_scopes(
         owner TEXT NOT NULL, book TEXT NOT NULL, scope TEXT NOT NULL, target TEXT NOT NULL,
         PRIMARY KEY(owner, book, scope, target)) WITHOUT ROWID""",
+    # Since version 3; before it they stood in book_scopes, without whose the chat is.
+    """CREATE TABLE IF NOT EXISTS chat_books(
+        owner TEXT NOT NULL, book TEXT NOT NULL, chat_id TEXT NOT NULL, character TEXT NOT NULL,
+        is_group INTEGER NOT NULL, PRIMARY KEY(owner, chat_id, character, is_group, book)) WITHOUT ROWID""",
 )

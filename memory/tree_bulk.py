@@ -102,6 +102,7 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
         forked_from=old.forked_from if old and line.version else line.forked_from,
         left_behind=line.left_behind,
         is_group=line.is_group or (old is not None and old.is_group),
+        person=line.person or (old.person if old else line.person),
         created_at=old.created_at if old else line.created_at,
         updated_at=max(line.updated_at, old.updated_at) if old else line.updated_at,
         path=path,

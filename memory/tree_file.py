@@ -92,7 +92,8 @@ class TreeFile:
         again = old is not None and bool(write.turn_id) and old.last_turn_id == write.turn_id
         if old is not None and again and not turn.added and turn.laid.ranges == old.session.path.ranges:
             return Applied(old, [], [])
-        session = next_session(write, turn, old.session if old else None, self._clock())
+        known, base = (line.session if line else None for line in (old, self.lines.get(write.forked_from)))
+        session = next_session(write, turn, known, base, self._clock())
         with self._change():
             line = write_turn(self._connection, write, turn, session)
             settle(self._connection, write, session.updated_at)

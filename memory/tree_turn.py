@@ -76,10 +76,17 @@ def _place(
     return turn.added[place].id
 
 
-def next_session(write: TurnWrite, turn: LaidTurn, old: Session | None, now: float) -> Session:
-    """The session after the turn; what the request did not say stays as it was."""
+def next_session(
+    write: TurnWrite, turn: LaidTurn, old: Session | None, base: Session | None, now: float
+) -> Session:
+    """The session after the turn; what the request did not say stays as it was.
+
+    Whose words a chat holds does not change by going on, nor by forking from `base`.
+    """
     path = Path(turn.laid.ranges)
     start = _id_at(path, write.history_from)
+    begun = old or base
+    person = (begun.person if begun else "") or write.person
     if old is None:
         return Session(
             key=write.key,
@@ -91,6 +98,7 @@ def next_session(write: TurnWrite, turn: LaidTurn, old: Session | None, now: flo
             forked_from=write.forked_from,
             left_behind=False,
             is_group=write.is_group,
+            person=person,
             created_at=now,
             updated_at=now,
             path=path,
@@ -105,6 +113,7 @@ def next_session(write: TurnWrite, turn: LaidTurn, old: Session | None, now: flo
         left_behind=False,
         was_live=True,
         is_group=old.is_group or write.is_group,
+        person=person,
         updated_at=now,
         path=path,
         history_from=old.history_from if write.history_from is None else start,

@@ -22,7 +22,7 @@ class Chats(Protocol):
     """Which chats a character has (`memory.catalog`)."""
 
     async def recent_of_character(
-        self, owner: str, character: str, limit: int
+        self, owner: str, character: str, person: str, limit: int
     ) -> list[tuple[str, TreeKey]]: ...
 
 
@@ -32,6 +32,8 @@ class Here:
 
     key: TreeKey
     session_id: str
+    person: str
+    """Who asks: OpenAI's `user`, empty where it was not told."""
     path: Path
     shown: frozenset[int]
     """Fingerprints of the messages in the request."""
@@ -42,7 +44,7 @@ class OtherChats:
     """A bounded number of a character's chats.
 
     A chat that a fork without an id left behind is none of them, and neither is a group's: what was said
-    there is the group's.
+    there is the group's. Neither is another person's, and who takes part in another's chat recalls nothing.
     """
 
     transcript: Transcript
@@ -50,10 +52,14 @@ class OtherChats:
 
     async def sessions(self, here: Here, character: str) -> list[Session]:
         """The character's other chats, the most recently used first."""
-        recent = await self.chats.recent_of_character(here.key.owner, character, MOST_CHATS + 1)
+        owner = here.key.owner
+        own = await self.transcript.session(owner, here.session_id)
+        if own is not None and (own.is_group or own.person not in (None, "", here.person)):
+            return []
+        recent = await self.chats.recent_of_character(owner, character, here.person, MOST_CHATS + 1)
         others = [name for name, _ in recent if name != here.session_id][:MOST_CHATS]
-        found = [await self.transcript.session(here.key.owner, name) for name in others]
-        return [session for session in found if session is not None and not session.is_group]
+        found = [await self.transcript.session(owner, name) for name in others]
+        return [session for session in found if session is not None]
 
     async def unheard(self, here: Here, key: TreeKey, ids: Ids) -> npt.NDArray[np.bool_]:
         """Shape (ids,): which messages of another chat say what is not said in this one (greetings are)."""
@@ -67,6 +73,6 @@ def is_heard(said: int, here: Here, own: TreeView) -> bool:
 
 
 def is_group(state: TurnState) -> bool:
-    """Whether the request names more characters than the one that answers, under either of its names."""
+    """Whether the request says so, or names more characters than the one that answers, under either name."""
     character: str = state.card.get("name") or state.character
-    return bool(set(state.names) - {state.user_name, state.character, character})
+    return state.is_group or bool(set(state.names) - {state.user_name, state.character, character})

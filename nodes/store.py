@@ -57,6 +57,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
         character=state.card.get("name") or state.character,
         user_name=state.user_name,
         is_group=is_group(state),
+        person=state.person,
         forked_from=state.forked_from,
         card=card_of(state),
         history_from=state.history_from,

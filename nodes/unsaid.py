@@ -7,6 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 
@@ -23,6 +24,7 @@ from memory.transcript import Transcript
 from memory.vectors import Vector
 from models.embedding import Embedder
 from models.token_codes import TokenCodec
+from nodes.other_chats import is_group
 
 log = logging.getLogger(__name__)
 
@@ -168,7 +170,8 @@ class Shelves:
 
     async def _lore(self, state: TurnState, key: TreeKey) -> list[Unsaid]:
         """The entries of books that belong to the character or the chat, but for those the request shows."""
-        targets = {t for t in (state.card.get("name"), state.character, state.chat_id) if t}
-        entries = await asyncio.to_thread(self.library.lore_of, key.owner, targets)
+        names = {name for name in (state.card.get("name"), state.character) if name}
+        look = partial(self.library.lore_of, in_group=is_group(state))
+        entries = await asyncio.to_thread(look, key.owner, names, state.chat_id)
         shown = "\n".join(text_of(m.get("content")) for m in state.messages)
         return [Unsaid("lore", n, text) for n, text in entries if text.strip() and text.strip() not in shown]

@@ -22,6 +22,7 @@ from memory.whose import Whose
 from models.chat import ChatModel
 from server import errors
 from server.chat.body import read_body
+from server.chat.headers import read_headers
 from server.chat.options import explains, turn_context
 from server.chat.protocol import ChatRequest, Envelope, parse
 from server.chat.serving import Run, Turns
@@ -78,13 +79,14 @@ def _model(chat: ChatModel, name: str) -> dict[str, Any]:
 async def _answer(request: Request, resources: Resources, turns: Turns, chat_id: str) -> Response:
     settings = resources.settings
     asked = parse(await read_body(request, settings.max_body_mb))
-    meant = interpret(asked.body, request.headers, chat_id, markers_of(settings))
-    context = turn_context(asked.body, request.headers, settings, OWNER)
-    explain = explains(asked.body, request.headers)
+    headers = read_headers(request)
+    meant = interpret(asked.body, headers, chat_id, markers_of(settings))
+    context = turn_context(asked.body, headers, settings, OWNER)
+    explain = explains(asked.body, headers)
     turn = turn_of(asked, meant)
-    of_session = session_request(turn, meant.user, told_whose(asked.body, request.headers))
-    if meant.user and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
-        turn.user_name = meant.user
+    of_session = session_request(turn, told_whose(asked.body, headers))
+    if turn.person and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
+        turn.user_name = turn.person
     run, task = turns.start(turn, of_session, context, streamed=asked.stream, explain=explain)
     watcher = asyncio.create_task(_watch(request.receive, run))
     task.add_done_callback(lambda _: watcher.cancel())
@@ -104,19 +106,21 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
         character=meant.character,
         user_name=meant.user_name,
         names=list(meant.names),
+        is_group=meant.is_group,
+        person=meant.user,
         spoken=meant.spoken,
         model=asked.model,
         sampling=asked.sampling,
     )
 
 
-def session_request(turn: Turn, user: str, whose: Whose) -> assignment.Request:
+def session_request(turn: Turn, whose: Whose) -> assignment.Request:
     """What is known of a turn's session."""
     return assignment.Request(
         owner=OWNER,
         window=incoming(turn.as_spoken(), turn.names, turn.user_name),
         chat_id=turn.chat_id,
-        user=user,
+        user=turn.person,
         character=turn.character,
         continues=turn.kind == "continue",
         whose=whose,

@@ -32,7 +32,7 @@ from graph.state import ChatMessage, Kind
 from nodes.persona import find_card
 from server.sillytavern.kinds import read_kind
 from server.sillytavern.markers import DEFAULT, Markers
-from server.sillytavern.names import distinct, read_names
+from server.sillytavern.names import distinct, read_names, shows_group
 from server.sillytavern.nudges import without_nudges
 from server.sillytavern.spoken import spoken
 from server.sillytavern.tag import read_tag, word_of
@@ -58,6 +58,8 @@ class Interpretation:
     """All speaker names: character, user, group members."""
     tagged: bool
     """The kind was told by a tag, not read from the body."""
+    is_group: bool = False
+    """A group answers, as the tag or the prompt's own texts tell."""
     spoken: list[list[Any]] = field(default_factory=list)
     """Index and text of the messages of which somebody said less than they hold, or nothing (JSON)."""
 
@@ -86,5 +88,5 @@ def interpret(
     shown = [m | {"content": nudged[i]} if i in nudged else m for i, m in enumerate(messages)]
     left = nudged | {i: text for i, text in spoken(shown, tag.injected, names, markers)}
     said = [[i, left[i]] for i in sorted(left)]
-    user = word_of(body.get("user"))
-    return Interpretation(kind, tag.chat_id, user, character, user_name, names, tagged, said)
+    user, in_group = word_of(body.get("user")), tag.is_group or shows_group(messages, markers)
+    return Interpretation(kind, tag.chat_id, user, character, user_name, names, tagged, in_group, said)

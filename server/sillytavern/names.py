@@ -43,6 +43,12 @@ def read_names(messages: Sequence[ChatMessage], markers: Markers) -> tuple[str, 
     return character, user, [*others, *spoken, *heard]
 
 
+def shows_group(messages: Sequence[ChatMessage], markers: Markers) -> bool:
+    """Whether the prompt has a text that only group chats have, in any post-processing mode."""
+    starts = (markers.group_nudge, markers.new_group_chat)
+    return any(has_line(text, start) for text in _prompt_texts(messages) for start in starts)
+
+
 def _prompt_texts(messages: Sequence[ChatMessage]) -> Iterable[str]:
     for i, message in enumerate(messages):
         if (role_of(message) == "system" and message.get("name") not in EXAMPLE_NAMES) or i == 0:

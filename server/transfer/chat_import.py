@@ -12,11 +12,11 @@ from memory.align import Alignment
 from memory.assignment import Assignment
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine, line_of
 from memory.incoming import Incoming
-from memory.library import Binding
 from memory.path import Path, Ranges, encode
 from memory.settled import settled_by
 from memory.stored import Session
 from memory.transcript import TreeView
+from memory.whose import Whose
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile
 from server.transfer.identity import Place, placed
@@ -42,8 +42,8 @@ async def import_chat(resources: Resources, chat: ChatFile, progress: Progress) 
         laid.count(done, report)
         report.sessions.append(_imported(stored, report))
     if chat.world is not None and place.chat_id:
-        books = [Binding(chat.world, "chat", place.chat_id)] if chat.world else []
-        await asyncio.to_thread(resources.library.rebind, OWNER, "chat", books, place.chat_id)
+        whose = Whose(chat.character, chat.is_group)
+        await asyncio.to_thread(resources.library.rebind_chat, OWNER, place.chat_id, whose, chat.world)
     return report
 
 

@@ -45,6 +45,7 @@ class SessionRow(BaseModel):
     forked_from: str
     left_behind: bool
     is_group: bool = False
+    person: str | None = None
     history_from: Id | None
     last_turn_id: str
     last_new: list[Id]

@@ -106,8 +106,8 @@ def _put_json(library: Library, content: dict[str, Any], about: About) -> Report
             report.bindings += library.rebind(OWNER, scope, [b for b in found if b.scope == scope])
     elif is_group(content):
         report.groups = int(library.put_group(OWNER, read_group(content, about.stem)))
-        for book, scope, chat in lore_of_group(content):
-            library.bind(OWNER, book, scope, chat)
+        for bound in lore_of_group(content):
+            library.bind_chat(OWNER, bound)
     elif is_world(content):
         report.lore = library.put_book(OWNER, read_world(content, about.stem), time.time())
     elif "entries" in content or _like_a_card(content):

@@ -9,7 +9,9 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
+from memory.chat_books import ChatBook
 from memory.library import Binding, Group
+from memory.whose import Whose
 from server.transfer.lines import stripped
 
 Content = dict[str, Any]
@@ -33,13 +35,13 @@ def read_group(content: Content, name: str) -> Group:
     )
 
 
-def lore_of_group(content: Content) -> list[Binding]:
+def lore_of_group(content: Content) -> list[ChatBook]:
     """Lorebooks of a group's chats, from the time when the group's file held what is theirs."""
     of_chats = _object(content.get("past_metadata"))
     if now := stripped(content.get("chat_id")):
         of_chats = of_chats | {now: content.get("chat_metadata")}
     books = ((chat, stripped(_object(metadata).get("world_info"))) for chat, metadata in of_chats.items())
-    return [Binding(book, "chat", chat) for chat, book in books if book]
+    return [ChatBook(book, chat, Whose(is_group=True)) for chat, book in books if book]
 
 
 def is_settings(content: Content) -> bool:

@@ -85,6 +85,7 @@ class FrontEnd:
                 write,
                 chat_id=ids.get("chat_id", ""),
                 user_name=ids.get("user", ""),
+                person=ids.get("user", ""),
                 character=ids.get("character", whose.character),
                 is_group=whose.is_group,
             )

@@ -10,6 +10,7 @@ from graph.errors import NewerSchema
 from memory.catalog import CANDIDATES, FILE, Catalog
 from memory.files import tree_path
 from memory.transcript_sqlite import SqliteTranscript
+from memory.whose import Whose
 
 CONTENT = (
     "SELECT owner, tree_id, revision FROM trees ORDER BY 1, 2",
@@ -170,9 +171,20 @@ async def test_the_recent_sessions_of_a_character_are_listed_the_last_used_first
     ]
     await front_end.send("u:hi", reply="a:r", chat_id="toms", character="Tom")
     await front_end.send("u:hi", "a:r", "u:again", reply="a:s", chat_id="chat 0", character="Mira")
-    recent = await catalog.recent_of_character("local", "Mira", 2)
+    recent = await catalog.recent_of_character("local", "Mira", "", 2)
     assert recent == [(sent[n].session_id, sent[n].key) for n in (0, 2)]
-    assert await catalog.recent_of_character("other", "Mira", 2) == []
+    assert await catalog.recent_of_character("other", "Mira", "", 2) == []
+
+
+async def test_recent_sessions_are_of_one_person_and_of_no_group(front_end, catalog):
+    for user in ("ann", "ben", ""):
+        await front_end.send("u:hi", reply="a:r", chat_id=f"of {user}", character="Mira", user=user)
+    group = Whose("Mira", is_group=True)
+    await front_end.send("u:hi", reply="a:r", chat_id="group", character="Mira", whose=group)
+    for user in ("ann", "ben", ""):
+        [[name, _]] = await catalog.recent_of_character("local", "Mira", user, 9)
+        assert (await front_end.transcript.session("local", name)).chat_id == f"of {user}".strip()
+    assert await catalog.recent_of_character("local", "Mira", "eve", 9) == []
 
 
 async def test_a_session_that_a_fork_left_behind_is_no_recent_one(front_end, catalog):
@@ -181,4 +193,6 @@ async def test_a_session_that_a_fork_left_behind_is_no_recent_one(front_end, cat
         await front_end.send(*chat[:n], reply=chat[n], character="Mira")
     fork = await front_end.send(*chat[:3], "u:another road", reply="a:s", character="Mira")
     assert fork.forked_from
-    assert [name for name, _ in await catalog.recent_of_character("local", "Mira", 9)] == [fork.session_id]
+    assert [name for name, _ in await catalog.recent_of_character("local", "Mira", "", 9)] == [
+        fork.session_id
+    ]

@@ -109,7 +109,7 @@ async def test_a_catalog_of_an_older_version_is_made_anew(front_end, transcript,
     await transcript.close()
     catalog.close()
     connection = sqlite3.connect(root / FILE)
-    connection.executescript("ALTER TABLE sessions DROP COLUMN is_group; PRAGMA user_version=1")
+    connection.executescript("ALTER TABLE sessions DROP COLUMN person; PRAGMA user_version=2")
     connection.close()
     again = Catalog.open(root)
     assert await again.of_chat("local", "Main", MIRA) == mira

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path as FilePath
 
@@ -15,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graph.errors import NewerSchema, NotFound
-from memory.catalog import Catalog
+from memory.catalog import FILE, Catalog
 from memory.files import tree_path
 from memory.path import Path, encode
 from memory.stored import Card, NewMessage, TreeKey, TurnWrite
@@ -294,7 +295,8 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(transcript, tur
     await transcript.commit(replace(turn([], ["u:hi"], key=group, session_id="group"), replies=said))
     await transcript.close()
     for key in (KEY, group):
-        execute(root, "ALTER TABLE sessions DROP COLUMN is_group", key)
+        for column in ("is_group", "person"):
+            execute(root, f"ALTER TABLE sessions DROP COLUMN {column}", key)
         execute(root, "PRAGMA user_version=1", key)
     again = await SqliteTranscript.open(root, catalog)
     assert not (await again.session("local", "alone")).is_group
@@ -309,6 +311,7 @@ async def test_a_file_of_the_second_version_asks_for_vectors_and_codes(transcrip
     await transcript.close()
     execute(root, "CREATE TABLE vectors(kind TEXT, ref INTEGER, piece INTEGER, weights TEXT, vector BLOB)")
     execute(root, "DROP TABLE kept_lines")
+    execute(root, "ALTER TABLE sessions DROP COLUMN person")
     execute(root, "PRAGMA user_version=2")
     assert catalog.dirty() == []
     again = await SqliteTranscript.open(root, catalog)
@@ -320,6 +323,37 @@ async def test_a_file_of_the_second_version_asks_for_vectors_and_codes(transcrip
     assert {str(job.payload) for job in asked} == {str(payload) for *_, payload in embedded}
     assert rows(root, "SELECT name FROM sqlite_master WHERE name = 'vectors'") == []
     await again.close()
+
+
+async def test_a_chat_keeps_the_person_that_told_first_and_so_does_its_branch(transcript, turn):
+    begun = await transcript.commit(turn([], ["u:hi"], ["a:r"]))
+    for n, person in enumerate(["ann", "ben", ""]):
+        await transcript.commit(turn(begun.path.ranges, [f"u:{n}"], ["a:r"], person=person))
+        assert (await transcript.session("local", "s")).person == "ann"
+    branch = {"session_id": "branch", "forked_from": "s", "chat_id": "c"}
+    await transcript.commit(turn(begun.path.ranges, ["u:branch"], ["a:r"], person="ben", **branch))
+    assert (await transcript.session("local", "branch")).person == "ann"
+
+
+async def test_in_a_file_of_the_third_version_a_chat_is_its_users_by_the_name_in_it(
+    transcript, turn, root, catalog
+):
+    await transcript.commit(turn([], ["u:hi"], ["a:r"], user_name="ann", character="Mira"))
+    await transcript.close()
+    catalog.close()
+    execute(root, "ALTER TABLE sessions DROP COLUMN person")
+    execute(root, "PRAGMA user_version=3")
+    with closing(sqlite3.connect(root / FILE)) as connection:
+        connection.execute("PRAGMA user_version=2")
+    with closing(Catalog.open(root)) as newer:
+        again = await SqliteTranscript.open(root, newer)
+        assert (await again.session("local", "s")).person is None
+        assert await newer.of_person("local", "ann", "Mira") == "s"
+        assert await newer.recent_of_character("local", "Mira", "ben", 9) == []
+        await again.commit(turn([[1, 2]], ["u:more"], ["a:r"], user_name="ann", person="ann"))
+        assert await newer.recent_of_character("local", "Mira", "ann", 9) == [("s", KEY)]
+        assert await newer.recent_of_character("local", "Mira", "", 9) == []
+        await again.close()
 
 
 async def test_a_chat_without_work_left_has_an_empty_journal(transcript, turn, root):
@@ -361,7 +395,7 @@ COMMITTING = """
 import asyncio, sys
 from pathlib import Path
 from memory.align import fingerprint
-from memory.catalog import Catalog
+from memory.catalog import FILE, Catalog
 from memory.stored import NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from memory.whose import Whose
 from server.transfer.archive import folder_files
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import says
@@ -87,9 +88,9 @@ async def test_nothing_else_of_the_settings_is_kept(live: Live) -> None:
 
 async def test_a_chats_lorebook_is_bound_to_it_and_let_go_with_it(live: Live) -> None:
     await put(live, chat(*MIRA, header=HEADER))
-    assert live.resources.library.scopes("local") == [("Tides", "chat", "Mira - 1")]
+    assert live.resources.library.chat_books("local") == [("Tides", "Mira - 1", Whose("Mira"))]
     await put(live, chat(*MIRA))
-    assert live.resources.library.scopes("local") == []
+    assert live.resources.library.chat_books("local") == []
 
 
 async def test_the_lorebook_of_an_old_group_chat_stands_in_the_group(live: Live) -> None:
@@ -99,7 +100,8 @@ async def test_the_lorebook_of_an_old_group_chat_stands_in_the_group(live: Live)
     await put(
         live, b"\n".join(json.dumps(row).encode() for row in lines), name="group chats/g1.jsonl", group=True
     )
-    assert live.resources.library.scopes("local") == [("Moon", "chat", "g0"), ("Tides", "chat", "g1")]
+    group = Whose(is_group=True)
+    assert live.resources.library.chat_books("local") == [("Moon", "g0", group), ("Tides", "g1", group)]
 
 
 @pytest.mark.parametrize("place", ["g1.jsonl", "group chats/g1.jsonl"])

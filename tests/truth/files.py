@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from memory.transcript import Message
+from memory.stored import Message
 from tests.truth.chat import Shown
 from tests.truth.chat_file import written
 from tests.truth.lines import difference, lines_of, merged, said_in

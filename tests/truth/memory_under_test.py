@@ -202,7 +202,7 @@ class Memory:
         asked = parse(json.dumps(body).encode())
         meant = interpret(asked.body, headers, "", markers)
         turn = turn_of(asked, meant)
-        request = session_request(turn, meant.user, told_whose(asked.body, headers))
+        request = session_request(turn, told_whose(asked.body, headers))
         try:
             if turn.kind in STORED_KINDS:
                 return await self._stored(turn, request, replies)
@@ -234,7 +234,7 @@ class Memory:
             names=list(NAMES),
             spoken=spoken_in(messages),
         )
-        request = session_request(turn, "", ANYBODY)
+        request = session_request(turn, ANYBODY)
         return await self._stored(turn, replace(request, owner=owner), replies)
 
     async def replay(self, said: Sequence[tuple[str, str]]) -> Kept:

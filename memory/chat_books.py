@@ -1,0 +1,87 @@
+"""Which lorebooks are bound to which chats: a chat by its id and by whose it is, as `memory.whose` tells."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from memory.whose import ANYBODY, Whose
+
+WhoseChats = Callable[[str, str], Iterable[Whose]]
+"""Who has chats of an id: by owner and id."""
+
+
+class ChatBook(NamedTuple):
+    """A book by its name, and the chat that it is bound to."""
+
+    book: str
+    chat_id: str
+    whose: Whose
+
+
+def bind(connection: sqlite3.Connection, owner: str, bound: ChatBook) -> int:
+    """Note that a chat has this book beside others; whether that is new."""
+    return connection.execute(
+        "INSERT OR IGNORE INTO chat_books VALUES (?, ?, ?, ?, ?)",
+        (owner, bound.book, bound.chat_id, *_key(bound.whose)),
+    ).rowcount
+
+
+def rebind(connection: sqlite3.Connection, owner: str, chat_id: str, whose: Whose, book: str) -> None:
+    """Make this the chat's only book, none where it is empty; a book that was bound to the id while nobody
+    was known to have it was this chat's."""
+    connection.execute(
+        "DELETE FROM chat_books WHERE owner = ? AND chat_id = ? AND (character, is_group) IN ((?, ?), (?, ?))",
+        (owner, chat_id, *_key(whose), *_key(ANYBODY)),
+    )
+    if book:
+        bind(connection, owner, ChatBook(book, chat_id, whose))
+
+
+def load(connection: sqlite3.Connection, owner: str, chat_id: str | None = None) -> list[ChatBook]:
+    """Every binding of an owner, or of this chat id."""
+    rows = connection.execute(
+        "SELECT book, chat_id, character, is_group FROM chat_books WHERE owner = ?1 "
+        "AND chat_id = coalesce(?2, chat_id) ORDER BY 1, 2, 3, 4",
+        (owner, chat_id),
+    )
+    return [ChatBook(book, chat, Whose(character, bool(group))) for book, chat, character, group in rows]
+
+
+def books_of(
+    connection: sqlite3.Connection, owner: str, chat_id: str, names: set[str], group: bool
+) -> set[str]:
+    """The books of a chat whose character has these names, or of a group's."""
+    bound = load(connection, owner, chat_id) if chat_id else []
+    return {one.book for one in bound if _is_whose(one.whose, names, group)}
+
+
+def _is_whose(whose: Whose, names: set[str], group: bool) -> bool:
+    if not whose.told or not (names or group):
+        return True
+    if whose.is_group or group:
+        return whose.is_group and group
+    return whose.character in names
+
+
+def take_over(connection: sqlite3.Connection, owner_chats: WhoseChats) -> None:
+    """Bring bindings of an older version here, which knew chats by their ids alone: to everyone who has such a
+    chat, until an import tells whose it is."""
+    rows = connection.execute("SELECT owner, book, target FROM book_scopes WHERE scope = 'chat'").fetchall()
+    for owner, book, chat_id in rows:
+        known = {*owner_chats(owner, chat_id), *_groups_with(connection, owner, chat_id)}
+        for whose in known or {ANYBODY}:
+            bind(connection, owner, ChatBook(book, chat_id, whose))
+    connection.execute("DELETE FROM book_scopes WHERE scope = 'chat'")
+
+
+def _groups_with(connection: sqlite3.Connection, owner: str, chat_id: str) -> list[Whose]:
+    rows = connection.execute("SELECT chats FROM groups WHERE owner = ?", (owner,))
+    return [Whose(is_group=True)] if any(chat_id in json.loads(chats) for (chats,) in rows) else []
+
+
+def _key(whose: Whose) -> tuple[str, bool]:
+    """A group is one whoever speaks in it."""
+    return ("", True) if whose.is_group else (whose.character, False)
