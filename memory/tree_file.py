@@ -119,7 +119,8 @@ class TreeFile:
         with self._change():
             lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, self._clock())
         for placed in laid.added:
-            shape.add(placed.id, placed.parent, placed.message.role, placed.message.fingerprint)
+            said = placed.message
+            shape.add(placed.id, placed.parent, said.role, said.fingerprint, said.speaker)
         shape.add_glue(write.glue)
         new = [told_of(p.id, p.message, p.message.created_at) for p in laid.added]
         self.tree_lines = with_more(self.tree_lines, new)

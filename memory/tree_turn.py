@@ -130,11 +130,12 @@ def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn,
 def grow(shape: TreeShape, write: TurnWrite, turn: LaidTurn) -> None:
     """Bring the shape up to date with what was written."""
     for added in turn.added.values():
-        shape.add(added.id, added.parent, added.message.role, added.message.fingerprint)
+        said = added.message
+        shape.add(added.id, added.parent, said.role, said.fingerprint, said.speaker)
         if added.message.unsettled:
             shape.add_unsettled(added.id, added.message.text)
-    for said in write.settled:
-        shape.settle(said.id, said.fingerprint)
+    for settled in write.settled:
+        shape.settle(settled.id, settled.fingerprint)
     shape.add_glue(write.glue)
 
 

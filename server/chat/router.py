@@ -17,7 +17,7 @@ from graph.errors import NotFound
 from graph.resources import Resources
 from graph.state import Turn
 from memory import assignment
-from memory.align import incoming
+from memory.names import Prompt
 from memory.whose import Whose
 from models.chat import ChatModel
 from server import errors
@@ -110,9 +110,11 @@ def _turn(asked: ChatRequest, meant: Interpretation) -> Turn:
 
 
 def _session_request(turn: Turn, user: str, whose: Whose) -> assignment.Request:
+    prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name)
     return assignment.Request(
         owner=OWNER,
-        window=incoming(turn.as_spoken(), turn.names, turn.user_name),
+        window=prompt.window,
+        prompt=prompt,
         chat_id=turn.chat_id,
         user=user,
         character=turn.character,
