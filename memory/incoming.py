@@ -94,7 +94,7 @@ def _rows(
     known = {role: [*names, *others.of(role)] for role in ROLES}
     glued = all(message.get("role") not in SYSTEM for message in messages[1:])
     merged = all(a.get("role") != b.get("role") for a, b in pairwise(messages))
-    named = _all_named(messages, known)
+    named = _all_named(messages, {"user": names, "assistant": known["assistant"]})
     for index, message in enumerate(messages):
         role = message.get("role", "")
         text = text_of(message.get("content")) if role in ROLES else ""
@@ -108,7 +108,7 @@ def _rows(
 
 
 def _all_named(messages: Sequence[Mapping[str, Any]], names: Mapping[str, Sequence[str]]) -> bool:
-    """Whether names lead the messages: every one of the character's, and the user's."""
+    """Whether names lead the messages: every one of the character's, and the user's, whatever persona."""
     texts = {role: [text_of(m.get("content")) for m in messages if m.get("role") == role] for role in ROLES}
     users = (part for text in texts["user"] for part in BLANK_LINE.split(text))
     return all(prefix_of(text, names["assistant"]) for text in texts["assistant"] if text.strip()) and any(

@@ -107,7 +107,7 @@ def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incom
     """
     if tree.ids_of(row.fingerprint):
         return row
-    if prefix_of(row.text, [row.speaker]):
+    if _is_led(row):
         whole = replace(row, speaker="", fingerprint=fingerprint(row.role, row.text))
         return whole if tree.ids_of(whole.fingerprint) else row
     name = prefix_of(row.text, tree.speakers(row.role))
@@ -124,18 +124,20 @@ def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incom
 def _written(
     others: Speakers, told: Sequence[Incoming], window: Sequence[Incoming], tree: TreeView
 ) -> Speakers:
-    """The speakers whose names the front-end writes: not those whose messages are shown without, where none is
-    known that has it. What their name leads was typed so."""
-    led = {
-        row.speaker for row in window if tree.ids_of(row.fingerprint) and prefix_of(row.text, [row.speaker])
-    }
-    bare = {
-        tree.speaker(i)
+    """The speakers whose names the front-end writes: not those of whom more messages are shown without.
+
+    What the name of such a one leads was typed so.
+    """
+    led = Counter(row.speaker for row in window if tree.ids_of(row.fingerprint))
+    bare = Counter(
+        name
         for row in told
-        if not prefix_of(row.text, [row.speaker])
-        for i in tree.ids_of(row.fingerprint)
-    }
-    typed = bare - led
-    return Speakers(
-        *(tuple(name for name in names if name not in typed) for names in (others.users, others.characters))
+        if not _is_led(row)
+        for name in {tree.speaker(i) for i in tree.ids_of(row.fingerprint)}
     )
+    users, characters = (tuple(name for name in others.of(role) if bare[name] <= led[name]) for role in ROLES)
+    return Speakers(users, characters)
+
+
+def _is_led(row: Incoming) -> bool:
+    return bool(prefix_of(row.text, [row.speaker] if row.speaker else []))
