@@ -74,7 +74,8 @@ class Assigner:
             return session
         if not (session.is_group or request.whose.is_group):
             return session
-        candidate = self.candidate(session, await self._transcript.tree(session.key), request)
+        tree = await self._transcript.tree(session.key)
+        candidate = self.candidate(session, tree, request.read_for(tree))
         if request.whose.may_have(session):
             return session if candidate.alignment.matched else None
         return session if candidate.tells() else None
@@ -96,7 +97,8 @@ class Assigner:
     async def _on(self, session: Session, request: Request) -> Assignment:
         """A session known by an id."""
         tree = await self._transcript.tree(session.key)
-        alignment = self._align(request.window, session.path, tree, pinned=True, continues=request.continues)
+        window = request.read_for(tree).window
+        alignment = self._align(window, session.path, tree, pinned=True, continues=request.continues)
         return Assignment(session.key, session.session_id, session, alignment)
 
     async def _on_its_line(self, named: Session, request: Request) -> Assignment:
@@ -107,10 +109,11 @@ class Assigner:
             return on
         lines = [s for s in await self._transcript.lines(named.key) if _may_be_of(s, named)]
         tree = await self._transcript.tree(named.key)
-        here = self.candidate(named, tree, request)
+        shown = request.read_for(tree)
+        here = self.candidate(named, tree, shown)
         best: Candidate | None = None
-        for line in likeliest(lines, request.window, tree):
-            found = self.candidate(line, tree, request)
+        for line in likeliest(lines, shown.window, tree):
+            found = self.candidate(line, tree, shown)
             if not found.is_fork and (best is None or found.rank() > best.rank()):
                 best = found
         more = TELLING_ROWS if here.common() and not here.is_fork else 0
@@ -137,20 +140,29 @@ class Assigner:
 
     async def _by_content(self, request: Request) -> Candidate | None:
         """The session that the window matches best, of a bounded number of likely ones."""
-        window = request.window
         best: Candidate | None = None
-        async for key in self._trees_of(request):
-            tree = await self._transcript.tree(key)
-            for session in likeliest(await self._transcript.lines(key), window, tree):
-                candidate = self.candidate(session, tree, request)
-                if _fits(candidate, request) and (best is None or candidate.rank() > best.rank()):
-                    best = candidate
-            if best is not None and best.is_plain():
-                break
+        seen: set[TreeKey] = set()
+        for guess in request.guesses():
+            async for key in self._trees_of(guess):
+                if key not in seen:
+                    seen.add(key)
+                    best = await self._best_of(key, request, best)
+                if best is not None and best.is_plain():
+                    return best
+        return best
+
+    async def _best_of(self, key: TreeKey, request: Request, best: Candidate | None) -> Candidate | None:
+        """The better one of the sessions of a tree and of `best`."""
+        tree = await self._transcript.tree(key)
+        shown = request.read_for(tree)
+        for session in likeliest(await self._transcript.lines(key), shown.window, tree):
+            candidate = self.candidate(session, tree, shown)
+            if _fits(candidate, shown) and (best is None or candidate.rank() > best.rank()):
+                best = candidate
         return best
 
     def candidate(self, session: Session, tree: TreeView, request: Request) -> Candidate:
-        """A session, and what the request's window is to it."""
+        """A session, and what the window of a request that was read for its tree is to it."""
         alignment = self._align(request.window, session.path, tree, pinned=False, continues=request.continues)
         anothers = request.chat_id and session.chat_id and request.chat_id != session.chat_id
         goes_on = not session.was_live and alignment.apart_from_holes in ("append", "retry")

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from memory.align import Alignment, Incoming
+from memory.names import Prompt, as_stored
 from memory.stored import Session, TreeKey
+from memory.transcript import TreeView
 from memory.whose import ANYBODY, Whose
 
 
@@ -25,11 +27,25 @@ class Request:
     continues: bool = False
     whose: Whose = ANYBODY
     """Whose chat the chat id names, where the front-end tells it."""
+    prompt: Prompt | None = None
+    """What the window was read from, where it was a prompt."""
 
     @property
     def is_lone(self) -> bool:
         """One message of the user is all that came."""
         return len(self.window) == 1 and self.window[0].role == "user"
+
+    def read_for(self, tree: TreeView) -> Request:
+        """The request with its window as a chat of this tree would show it."""
+        if self.prompt is None:
+            return replace(self, window=[as_stored(row, tree) for row in self.window])
+        return replace(self, window=self.prompt.window_in(tree))
+
+    def guesses(self) -> Iterator[Request]:
+        """The request as it is, and then with windows that may have more speakers than it tells."""
+        yield self
+        for window in self.prompt.guesses() if self.prompt else ():
+            yield replace(self, window=window)
 
     def cleaned(self) -> Request:
         """The request without ids that count as none."""

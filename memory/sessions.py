@@ -70,7 +70,7 @@ class Sessions:
         if old is None or not request.chat_id or not found.alignment.left_users:
             return None
         tree = await self._transcript.tree(found.key)
-        change = self._assigner.candidate(old, tree, request).alignment.change
+        change = self._assigner.candidate(old, tree, request.read_for(tree)).alignment.change
         return old if change in ("fork", "new") else None
 
     async def _keep(self, left: Session) -> None:

@@ -1,4 +1,4 @@
-"""The shape of one tree in RAM: parents, roles and fingerprints, without text."""
+"""The shape of one tree in RAM: parents, roles, speakers and fingerprints, without text."""
 
 from __future__ import annotations
 
@@ -22,23 +22,37 @@ class TreeShape:
         self._parents = array("q", [0])
         self._roles = bytearray([GONE])
         self._fingerprints = array("q", [0])
+        self._spoken_by = array("i", [0])
+        self._names: list[str] = [""]
+        self._speakers: dict[str, dict[str, int]] = {role: {"": 0} for role in _ROLES}
+        """By role and name, the name's place among `_names`."""
         self._ids: dict[int, list[int]] = {}
         self._unsettled: dict[int, list[str]] = {}
         self._within: dict[int, list[int]] = {}
         self._glued_to: dict[int, list[int]] = {}
         self._glue: set[int] = set()
 
-    def add(self, message_id: int, parent: int | None, role: str, fingerprint: int) -> None:
+    def add(
+        self, message_id: int, parent: int | None, role: str, fingerprint: int, speaker: str = ""
+    ) -> None:
         """Add a message; ids come in ascending order."""
         while len(self._roles) < message_id:
-            self._append(0, GONE, 0)
-        self._append(parent or 0, _ROLES.index(role), fingerprint)
+            self._append(0, GONE, 0, 0)
+        self._append(parent or 0, _ROLES.index(role), fingerprint, self._place_of(role, speaker))
         self._ids.setdefault(fingerprint, []).append(message_id)
 
-    def _append(self, parent: int, role: int, fingerprint: int) -> None:
+    def _append(self, parent: int, role: int, fingerprint: int, speaker: int) -> None:
         self._parents.append(parent)
         self._fingerprints.append(fingerprint)
         self._roles.append(role)
+        self._spoken_by.append(speaker)
+
+    def _place_of(self, role: str, speaker: str) -> int:
+        places = self._speakers[role]
+        if speaker not in places:
+            places[speaker] = len(self._names)
+            self._names.append(speaker)
+        return places[speaker]
 
     def add_unsettled(self, message_id: int, text: str) -> None:
         """Note that some of a message's text may not have been said; its speaker's name may lead it."""
@@ -99,6 +113,12 @@ class TreeShape:
     def role(self, message_id: int) -> str:
         return _ROLES[self._roles[self._known(message_id)]]
 
+    def speaker(self, message_id: int) -> str:
+        return self._names[self._spoken_by[self._known(message_id)]]
+
+    def speakers(self, role: str) -> Sequence[str]:
+        return [name for name in self._speakers[role] if name]
+
     def parent(self, message_id: int) -> int | None:
         """The message stored before it, None at a root and where that was removed."""
         parent = self._parents[self._known(message_id)]
@@ -138,7 +158,7 @@ NO_TREE = TreeShape()
 def load_shape(connection: sqlite3.Connection) -> TreeShape:
     """Read a tree's shape from its file."""
     shape = TreeShape()
-    for row in connection.execute("SELECT id, parent, role, fingerprint FROM messages ORDER BY id"):
+    for row in connection.execute("SELECT id, parent, role, fingerprint, speaker FROM messages ORDER BY id"):
         shape.add(*row)
     for message_id, text in connection.execute("SELECT id, text FROM messages WHERE unsettled"):
         shape.add_unsettled(message_id, text)

@@ -142,11 +142,12 @@ def write_turn(connection: sqlite3.Connection, write: TurnWrite, turn: LaidTurn,
 def grow(shape: TreeShape, write: TurnWrite | BulkWrite, added: Iterable[Added | Placed]) -> None:
     """Bring the shape up to date with what was written."""
     for one in added:
-        shape.add(one.id, one.parent, one.message.role, one.message.fingerprint)
-        if one.message.unsettled:
-            shape.add_unsettled(one.id, one.message.text)
-    for said in write.settled:
-        shape.settle(said.id, said.fingerprint)
+        said = one.message
+        shape.add(one.id, one.parent, said.role, said.fingerprint, said.speaker)
+        if said.unsettled:
+            shape.add_unsettled(one.id, said.text)
+    for settled in write.settled:
+        shape.settle(settled.id, settled.fingerprint)
     shape.add_glue(write.glue)
 
 

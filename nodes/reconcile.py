@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -12,9 +12,10 @@ from langgraph.runtime import Runtime
 from graph.context import TurnContext, session_of_thread
 from graph.errors import BadRequest
 from graph.state import ChatMessage, Turn, TurnState
-from memory.align import Aligner, Alignment, Incoming, align, incoming, with_moved
+from memory.align import Aligner, Alignment, align, with_moved
 from memory.files import safe_name
 from memory.incoming import text_of
+from memory.names import Prompt
 from memory.path import Path
 from memory.stored import Session, TreeKey
 from memory.transcript import Transcript
@@ -46,8 +47,7 @@ class Reconcile:
             return update | {"prompt": messages, "prompt_parts": ["history"] * len(messages)}
         session = await self._session(owner, turn.session_id, turn.forked_from)
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
-        window = incoming(turn.as_spoken(), turn.names, turn.user_name)
-        alignment = await self._align(turn, key, session, window)
+        alignment = await self._align(turn, key, session)
         return update | {"tree_id": key.tree_id} | planned(turn, session, alignment)
 
     @staticmethod
@@ -68,9 +68,9 @@ class Reconcile:
         turn: Turn,
         key: TreeKey,
         session: Session | None,
-        window: Sequence[Incoming],
     ) -> Alignment:
         tree = await self.transcript.tree(key)
+        window = Prompt(turn.as_spoken(), turn.names, turn.user_name).window_in(tree)
         path = session.path if session else Path([])
         alignment = self.align(
             window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue"

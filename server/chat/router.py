@@ -17,7 +17,7 @@ from graph.errors import NotFound
 from graph.resources import Resources
 from graph.state import Turn
 from memory import assignment
-from memory.align import incoming
+from memory.names import Prompt
 from memory.whose import Whose
 from models.chat import ChatModel
 from server import errors
@@ -116,9 +116,11 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
 
 def session_request(turn: Turn, whose: Whose) -> assignment.Request:
     """What is known of a turn's session."""
+    prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name)
     return assignment.Request(
         owner=OWNER,
-        window=incoming(turn.as_spoken(), turn.names, turn.user_name),
+        window=prompt.window,
+        prompt=prompt,
         chat_id=turn.chat_id,
         user=turn.person,
         character=turn.character,

@@ -10,6 +10,7 @@ from graph.resources import Resources
 from memory.align import Alignment, align
 from memory.assignment import Assignment, Request
 from memory.incoming import ROLES, Incoming, row_of, text_of
+from memory.names import as_stored
 from memory.path import Path, Ranges, encode
 from memory.settled import settled_by
 from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
@@ -104,7 +105,8 @@ async def _shown(resources: Resources, assignment: Assignment, window: list[Inco
     if base is None:
         return None
     tree = await resources.transcript.tree(assignment.key)
-    alignment = align(window, base.path, tree, pinned=False, continues=False)
+    read = [as_stored(row, tree) for row in window]
+    alignment = align(read, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
     return _Shown(base, alignment, path, settled_by(alignment, tree))
 

@@ -63,7 +63,7 @@ class Sender:
         role = "user" if raw.is_user else "assistant"
         prefixed = self._prefixed(raw)
         content = f"{raw.name}: {text}" if prefixed else text
-        known = [*self.members, self.character, self.user]
+        known = [*self.members, self.character, self.user, *([raw.name] if prefixed else [])]
         for row in incoming([{"role": role, "content": content}], known):
             kept = text if prefixed and row.speaker == raw.name else content
             return Incoming(role, raw.name or row.speaker, kept, row.fingerprint, raw.number)

@@ -1,0 +1,143 @@
+"""Whose names lead the messages of a request: those it tells, and those that its chat is known to have.
+
+A request tells who speaks now. Who spoke before (a persona that the user had, a member who left the group) only
+the stored tree tells, and that is known once the session is: then the window is read anew with its names. To find
+the session, whatever looks like a name is taken for one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from memory.incoming import (
+    BLANK_LINE,
+    ROLES,
+    Incoming,
+    Speakers,
+    fingerprint,
+    incoming,
+    prefix_of,
+    text_of,
+    without,
+)
+from memory.transcript import TreeView
+
+LIKE_A_NAME = re.compile(r"([^\s:*\"\[{<(][^\n:*\"]{0,39}): \S")
+MOST_GUESSES = 16
+"""Names guessed for a request, those that lead most of its paragraphs."""
+MOST_SPEAKERS = 64
+"""Speakers of a tree whose names are looked for in a request, the latest to speak first."""
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """A request's messages and the names that it tells."""
+
+    messages: Sequence[Mapping[str, Any]]  # Any: OpenAI's JSON
+    names: Sequence[str]
+    user_name: str = ""
+
+    @cached_property
+    def window(self) -> list[Incoming]:
+        """The window by the names that the request tells."""
+        return self._read(Speakers())
+
+    def window_in(self, tree: TreeView) -> list[Incoming]:
+        """The window by the names that its chat's tree knows as well."""
+        window = self.window
+        others = self._others(tree)
+        while others.users or others.characters:
+            window = self._read(others)
+            fewer = _written(others, self.window, window, tree)
+            if fewer == others:
+                break
+            window, others = self.window, fewer
+        own = [self.user_name] if self.user_name else []
+        return [as_stored(row, tree, own) for row in window]
+
+    def guesses(self) -> Iterator[list[Incoming]]:
+        """The windows there are where whatever looks like a name is one: by these a chat is found.
+
+        In a prompt of a single message nothing tells the names of users from those of characters.
+        """
+        guessed = {role: self._guessed(role) for role in ROLES}
+        found = Speakers(guessed["user"], guessed["assistant"])
+        if found != Speakers():
+            yield self._read(found)
+            if len(self.messages) == 1:
+                yield self._read(Speakers(found.characters, found.users))
+
+    def _read(self, others: Speakers) -> list[Incoming]:
+        return incoming(self.messages, self.names, self.user_name, others)
+
+    def _others(self, tree: TreeView) -> Speakers:
+        """The speakers of the tree that the request does not tell, and whose names stand in it."""
+        users, characters = (
+            [name for name in tree.speakers(role)[-MOST_SPEAKERS:] if name not in self.names]
+            for role in ROLES
+        )
+        text = "\n".join(self._texts(*ROLES)) if users or characters else ""
+        shown = [tuple(name for name in names if f"{name}:" in text) for names in (users, characters)]
+        return Speakers(*shown)
+
+    def _guessed(self, role: str) -> tuple[str, ...]:
+        leads: Counter[str] = Counter()
+        for text in self._texts(role):
+            for part in BLANK_LINE.split(text):
+                known = prefix_of(part, self.names)
+                alike = LIKE_A_NAME.match(without(known, part.lstrip()))
+                if alike and (not known or len(self.messages) == 1):
+                    leads[alike[1]] += 1
+        return tuple(name for name, _ in leads.most_common(MOST_GUESSES) if name not in self.names)
+
+    def _texts(self, *roles: str) -> list[str]:
+        return [text_of(m.get("content")) for m in self.messages if m.get("role") in roles]
+
+
+def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incoming:
+    """The row, or one of the same text that the tree holds with its speaker's name read the other way.
+
+    What was taken for a name once is one, and what was not is none: a name may be told later or no more. `names`
+    may have led a row that comes without a speaker.
+    """
+    if tree.ids_of(row.fingerprint):
+        return row
+    if _is_led(row):
+        whole = replace(row, speaker="", fingerprint=fingerprint(row.role, row.text))
+        return whole if tree.ids_of(whole.fingerprint) else row
+    name = prefix_of(row.text, tree.speakers(row.role))
+    if name:
+        led = replace(row, speaker=name, fingerprint=fingerprint(row.role, without(name, row.text.lstrip())))
+        return led if tree.ids_of(led.fingerprint) else row
+    for name in [row.speaker] if row.speaker else names:
+        named = fingerprint(row.role, f"{name}: {row.text}")
+        if tree.ids_of(named):
+            return replace(row, fingerprint=named)
+    return row
+
+
+def _written(
+    others: Speakers, told: Sequence[Incoming], window: Sequence[Incoming], tree: TreeView
+) -> Speakers:
+    """The speakers whose names the front-end writes: not those of whom more messages are shown without.
+
+    What the name of such a one leads was typed so.
+    """
+    led = Counter(row.speaker for row in window if tree.ids_of(row.fingerprint))
+    bare = Counter(
+        name
+        for row in told
+        if not _is_led(row)
+        for name in {tree.speaker(i) for i in tree.ids_of(row.fingerprint)}
+    )
+    users, characters = (tuple(name for name in others.of(role) if bare[name] <= led[name]) for role in ROLES)
+    return Speakers(users, characters)
+
+
+def _is_led(row: Incoming) -> bool:
+    return bool(prefix_of(row.text, [row.speaker] if row.speaker else []))
