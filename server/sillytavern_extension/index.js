@@ -54,10 +54,9 @@ export async function activate() {
     });
     eventSource.makeLast(eventTypes.CHAT_COMPLETION_SETTINGS_READY, beforeRequest);
     opened = context().getCurrentChatId();
-    wholeChats.opened(opened);
     eventSource.on(eventTypes.CHAT_CHANGED, (id) => {
         opened = id;
-        wholeChats.opened(id);
+        wholeChats.opened();
     });
     watchWholeChats(eventSource, eventTypes);
     for (const [name, type] of Object.entries(EVENTS)) {

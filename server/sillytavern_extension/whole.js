@@ -1,10 +1,10 @@
 /** What happens to whole chats: they are renamed or deleted, alone or with their character. */
 
 const bare = (file) => String(file).replace(/\.jsonl$/, '');
+/** What SillyTavern's server leaves out of a file's name. */
+const NOT_IN_NAMES = /[/?<>\\:*|"\x00-\x1f\x80-\x9f]/g;
 
 export class WholeChats {
-    #open;
-    #before;
     /** The chat that was last clicked in the list of the welcome screen, where no chat is open. */
     #clicked = null;
     /** Deleted while none was open: their character's deletion follows and says whose they were. */
@@ -20,8 +20,7 @@ export class WholeChats {
     }
 
     /** CHAT_CHANGED: another chat is open, or none. */
-    opened(id) {
-        [this.#before, this.#open] = [this.#open, id];
+    opened() {
         this.#clicked = null;
         this.#unowned = [];
     }
@@ -31,12 +30,11 @@ export class WholeChats {
         this.#clicked = file ? { file, avatar } : this.#clicked;
     }
 
-    /** CHAT_RENAMED tells the name that was typed; the open chat has been opened anew with what became of it. */
+    /** CHAT_RENAMED tells the name that was typed. */
     renamed({ avatarId, groupId, oldFileName, newFileName }) {
-        const old = bare(oldFileName);
-        const now = this.#before === old && this.#open ? this.#open : bare(newFileName);
+        const now = bare(newFileName.replace(NOT_IN_NAMES, ''));
         const whose = groupId ? { is_group: true } : { character: this.#named(avatarId) };
-        this.#tellAll([{ chatId: old, type: 'chat_renamed', new_chat_id: now, ...whose }]);
+        this.#tellAll([{ chatId: bare(oldFileName), type: 'chat_renamed', new_chat_id: now, ...whose }]);
     }
 
     /** CHAT_DELETED tells no character: it is the open chat's, or that of the list's chat, or is deleted as well. */
