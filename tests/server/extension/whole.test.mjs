@@ -47,21 +47,13 @@ beforeEach(async () => {
     server.seen.length = 0;
 });
 
-test('the open chat is told with the name that SillyTavern gave it', async () => {
-    await emit('CHAT_CHANGED', 'Night one');
+test('a renamed chat is told with the name of its file, a group\'s as a group\'s', async () => {
     await renamed('Mira 1', 'Night: one?');
-    assert.deepEqual(await told(1), [
-        { type: 'chat_renamed', path: at('Mira 1'), character: 'Mira', new_chat_id: 'Night one' },
-    ]);
-});
-
-test('another chat is told with the name that was typed, a group\'s as a group\'s', async () => {
-    await emit('CHAT_CHANGED', 'Mira 2');
-    await emit('CHAT_CHANGED', 'Mira 2');
-    await renamed('Mira 1', 'Other', { avatarId: 'Bram.png' });
+    await renamed('Mira 1', 'Other.jsonl', { avatarId: 'Bram.png' });
     await renamed('Mira 1', 'Pier', { groupId: '7' });
-    assert.deepEqual(await told(2), [
-        { type: 'chat_renamed', path: at('Mira 1'), character: 'Bram', new_chat_id: 'Other' },
+    assert.deepEqual(await told(3), [
+        { type: 'chat_renamed', path: at('Mira 1'), character: 'Mira', new_chat_id: 'Night one' },
+        { type: 'chat_renamed', path: at('Mira 1'), character: 'Bram', new_chat_id: 'Other.jsonl' },
         { type: 'chat_renamed', path: at('Mira 1'), is_group: true, new_chat_id: 'Pier' },
     ]);
 });
