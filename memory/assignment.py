@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import time
 from collections.abc import Hashable, Iterator, Sequence
@@ -86,6 +87,11 @@ class Assignment:
 def new_id() -> str:
     """A short id, safe as a file name, later ones sorting after earlier ones."""
     return f"{time.time_ns() // 1_000_000:011x}{secrets.token_hex(4)}"
+
+
+def is_new_id(text: str) -> bool:
+    """Whether an id is of this kind, and so not taken from a chat's name."""
+    return re.fullmatch("[0-9a-f]{19}", text) is not None
 
 
 def _id(text: str) -> str:

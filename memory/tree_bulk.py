@@ -112,8 +112,8 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
 
 
 def _same(old: Session, line: SessionLine, path: Path) -> bool:
-    named = line.chat_id in ("", old.chat_id) and line.forked_from == old.forked_from
-    return named and path.ranges == old.path.ranges
+    named = line.chat_id in ("", old.chat_id) and line.character in ("", old.character)
+    return named and line.forked_from == old.forked_from and path.ranges == old.path.ranges
 
 
 def write_bulk(

@@ -91,21 +91,21 @@ def _json(raw: bytes) -> dict[str, Any]:
         raise BadRequest(f"The body is not JSON: {error}") from None
     if not isinstance(body, dict):
         raise BadRequest("The body must be a JSON object.")
-    return dict(_without_surrogates(body)) if b"\\ud" in raw.lower() else body
+    return dict(without_surrogates(body)) if b"\\ud" in raw.lower() else body
 
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _without_surrogates(value: Any) -> Any:  # Any: JSON
+def without_surrogates(value: Any) -> Any:  # Any: JSON
     """Half a surrogate pair is legal in JSON but not in UTF-8; it becomes U+FFFD."""
     if isinstance(value, str):
         return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if isinstance(value, list):
-        return [_without_surrogates(item) for item in value]
+        return [without_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_without_surrogates(key): _without_surrogates(item) for key, item in value.items()}
+        return {without_surrogates(key): without_surrogates(item) for key, item in value.items()}
     return value
 
 

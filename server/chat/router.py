@@ -41,7 +41,7 @@ async def chat_completions(request: Request, resources: OurResources, turns: Our
     return await _answer(request, resources, turns, chat_id="")
 
 
-@router.post("/c/{chat_id:path}/v1/chat/completions")
+@router.post("/c/{chat_id:name}/v1/chat/completions")
 async def chat_completions_of(
     chat_id: str, request: Request, resources: OurResources, turns: OurTurns
 ) -> Response:
@@ -57,7 +57,7 @@ async def models(resources: OurResources) -> JSONResponse:
     return JSONResponse({"object": "list", "data": data})
 
 
-@router.get("/c/{chat_id:path}/v1/models")
+@router.get("/c/{chat_id:name}/v1/models")
 async def models_of(chat_id: str, resources: OurResources) -> JSONResponse:
     """The same: which models there are does not depend on the chat."""
     return await models(resources)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from graph.errors import BadRequest
 from graph.resources import Resources
 from memory.align import Alignment, align
-from memory.assignment import Assignment, Request
+from memory.assignment import Assignment, Request, is_new_id
+from memory.files import safe_name
 from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.names import as_stored
 from memory.path import Path, Ranges, encode
@@ -73,12 +74,13 @@ async def known(resources: Resources, name: str) -> bool:
 
 def _window(event: ChatEvent) -> list[Incoming]:
     """The chat's messages one by one: here nothing is merged or glued on, as in a prompt it may be."""
-    said = (str(message.get("name") or "") for message in event.messages)
+    messages = event.messages or []
+    said = (message.name or "" for message in messages)
     names = list(filter(None, dict.fromkeys([event.character, event.user_name, *said])))
     return [
-        row_of(message["role"], str(message.get("name") or ""), text, names, index)
-        for index, message in enumerate(event.messages)
-        if message["role"] in ROLES and (text := text_of(message.get("content"))).strip()
+        row_of(message.role, message.name or "", text, names, index)
+        for index, message in enumerate(messages)
+        if message.role in ROLES and (text := text_of(message.content)).strip()
     ]
 
 
@@ -93,9 +95,15 @@ async def _request(resources: Resources, name: str, window: list[Incoming], even
     whose = Whose(event.character, event.is_group)
     if await resources.catalog.of_chat(OWNER, name) is None:
         session = await lookup.find(resources, name)
-        if session is not None and whose.may_have(session):
+        if session is not None and whose.may_have(session) and _is_known_by(session, name):
             return Request(OWNER, window, session_id=session.session_id)
     return Request(OWNER, window, chat_id=name, character=event.character, whose=whose)
+
+
+def _is_known_by(session: Session, name: str) -> bool:
+    """Whether a name that is no chat's means a session. One that began under it and has another now does not
+    go on under it: a new chat may have it."""
+    return not session.chat_id or is_new_id(name) or safe_name(name) != session.session_id
 
 
 async def _shown(resources: Resources, assignment: Assignment, window: list[Incoming]) -> _Shown | None:

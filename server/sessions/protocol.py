@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any, Literal, get_args
 
-from pydantic import BaseModel, Field, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from memory.stored import Message, Session
-from server.chat.protocol import RequestMessage
+from server.chat.protocol import RequestMessage, without_surrogates
 from server.sessions.lookup import said
-
-_MESSAGES = TypeAdapter(list[RequestMessage])
 
 
 class SessionObject(BaseModel):
@@ -74,26 +72,46 @@ class SessionDeleted(BaseModel):
     """How many messages were removed; those that another session needs stay."""
 
 
-EventType = Literal["open", "reply", "swipe", "edit", "delete", "hide", "unhide", "change"]
+EventType = Literal[
+    "open", "reply", "swipe", "edit", "delete", "hide", "unhide", "change", "chat_renamed", "chat_deleted"
+]
+OF_THE_WHOLE_CHAT = ("chat_renamed", "chat_deleted")
+
+
+class ShownMessage(RequestMessage):
+    """A message as a chat shows it."""
+
+    name: str | None = None
 
 
 class ChatEvent(BaseModel):
     """What happened in a front-end's chat, and the whole chat as it is shown after it."""
 
     type: EventType
-    messages: list[dict[str, Any]]
-    """In OpenAI's shape: role, content, and name where it is known (Any: JSON)."""
+    messages: list[ShownMessage] | None = Field(None, validate_default=True)
+    """In OpenAI's shape: role, content, and name where it is known; None where the whole chat is meant."""
     character: str = ""
     user_name: str = ""
     is_group: bool = False
     """The chat is a group's."""
+    new_chat_id: str = ""
+    new_character: str = ""
+    """Of `chat_renamed`: what is another name now, the chat's or its character's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_unicode(cls, event: Any) -> Any:  # Any: JSON
+        return without_surrogates(event)
 
     @field_validator("messages")
     @classmethod
-    def _are_messages(cls, messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    def _are_messages(
+        cls, messages: list[ShownMessage] | None, info: ValidationInfo
+    ) -> list[ShownMessage] | None:
         """As in a chat request; what has no content shows nothing, and a chat is not emptied by mistake."""
-        _MESSAGES.validate_python(messages)
-        if any(message.get("content") is None for message in messages):
+        if messages is None and info.data.get("type") not in OF_THE_WHOLE_CHAT:
+            raise ValueError("must be the messages that the chat shows")
+        if any(message.content is None for message in messages or ()):
             raise ValueError("every message must have content")
         return messages
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 
 from graph.checkpoints import forget
+from graph.errors import NotFound
 from graph.resources import Resources
 from memory.stored import Session
 from memory.transcript import Transcript
@@ -20,30 +22,50 @@ async def remove(resources: Resources, name: str) -> tuple[Session, int]:
 
     Raises NotFound for a name that no session has.
     """
-    async with _locked(resources, name) as (session, left):
-        removed = []
-        for line in (*left, session):
-            removed += await resources.transcript.delete(OWNER, line.session_id)
-        tree_is_gone = not await resources.transcript.lines(session.key)
-        gone = None if tree_is_gone else removed
-        await resources.vectors.delete(session.key, gone)
-        await resources.codes.delete(session.key, gone)
-        for line in (*left, session):
-            await resources.working.drop(OWNER, line.session_id)
-            await forget(resources.checkpointer, f"{OWNER}:{line.session_id}")
-    return session, len(removed)
+    async with _locked(resources, partial(named, resources, name)) as (session, left):
+        return session, await erase(resources, [*left, session])
+
+
+async def remove_session(resources: Resources, session_id: str) -> int:
+    """The same for a session's own id, whatever chats have it as theirs."""
+    async with _locked(resources, partial(_own, resources, session_id)) as (session, left):
+        return await erase(resources, [*left, session])
+
+
+async def erase(resources: Resources, lines: Sequence[Session]) -> int:
+    """Remove lines of one tree from every tier, under their locks; how many messages went."""
+    removed = []
+    for line in lines:
+        removed += await resources.transcript.delete(OWNER, line.session_id)
+    key = lines[0].key
+    gone = removed if await resources.transcript.lines(key) else None
+    await resources.vectors.delete(key, gone)
+    await resources.codes.delete(key, gone)
+    for line in lines:
+        await resources.working.drop(OWNER, line.session_id)
+        await forget(resources.checkpointer, f"{OWNER}:{line.session_id}")
+    return len(removed)
+
+
+async def _own(resources: Resources, session_id: str) -> Session:
+    found = await resources.transcript.session(OWNER, session_id)
+    if found is None:
+        raise NotFound(f"There is no session {session_id!r}.")
+    return found
 
 
 @asynccontextmanager
-async def _locked(resources: Resources, name: str) -> AsyncIterator[tuple[Session, list[Session]]]:
+async def _locked(
+    resources: Resources, look: Callable[[], Awaitable[Session]]
+) -> AsyncIterator[tuple[Session, list[Session]]]:
     """A session and the lines it left, under the locks of all of them (always taken in the same order)."""
     while True:
-        session = await named(resources, name)
+        session = await look()
         left = await lines_left_by(resources.transcript, session)
         async with AsyncExitStack() as locks:
             for session_id in sorted(line.session_id for line in (session, *left)):
                 await locks.enter_async_context(resources.sessions.locked(OWNER, session_id))
-            again = await named(resources, name)
+            again = await look()
             if again == session and await lines_left_by(resources.transcript, again) == left:
                 yield session, left
                 return

@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Request, Response
 
 from server.dependencies import OWNER, OurResources
-from server.sessions import events, lookup, removal
+from server.sessions import events, lookup, removal, whole_chat
 from server.sessions.protocol import (
     ChatEvent,
     EventsTaken,
@@ -24,6 +24,7 @@ router = APIRouter(prefix="/v1/sessions")
 Limit = Annotated[int, Query(ge=1, le=1000)]
 Offset = Annotated[int, Query(ge=0, le=2**31)]
 Origin = Annotated[str, Header()]
+_TAKE = {"chat_renamed": whole_chat.renamed, "chat_deleted": whole_chat.deleted}
 
 
 @router.get("")
@@ -41,7 +42,7 @@ async def list_sessions(
     return SessionList(data=data, total=page.total, has_more=offset + len(data) < page.total)
 
 
-@router.get("/{session_id:path}/messages")
+@router.get("/{session_id:name}/messages")
 async def messages(
     session_id: str, request: Request, resources: OurResources, limit: Limit = 100, offset: Offset = 0
 ) -> MessageList | SessionObject:
@@ -55,7 +56,7 @@ async def messages(
     return MessageList(data=data, total=len(session.path), has_more=offset + len(data) < len(session.path))
 
 
-@router.options("/{session_id:path}/events")
+@router.options("/{session_id:name}/events")
 async def events_from_pages(response: Response, origin: Origin = "") -> None:
     """The browser's question before a front-end's page may send events from another port."""
     response.headers.update(_readable_by(origin))
@@ -64,7 +65,7 @@ async def events_from_pages(response: Response, origin: Origin = "") -> None:
     response.headers["access-control-max-age"] = "600"
 
 
-@router.get("/{session_id:path}/events")
+@router.get("/{session_id:name}/events")
 async def takes_events(
     session_id: str, resources: OurResources, response: Response, origin: Origin = ""
 ) -> EventsTaken:
@@ -73,24 +74,24 @@ async def takes_events(
     return EventsTaken(known=await events.known(resources, session_id))
 
 
-@router.post("/{session_id:path}/events")
+@router.post("/{session_id:name}/events")
 async def take_event(
     session_id: str, event: ChatEvent, resources: OurResources, response: Response, origin: Origin = ""
 ) -> EventTaken:
-    """Make memory what a front-end's chat shows; 202 where the chat is not stored (yet)."""
-    taken = await events.take(resources, session_id, event)
+    """Make memory what a front-end's chat shows or became; 202 where the chat is not stored (yet)."""
+    taken = await _TAKE.get(event.type, events.take)(resources, session_id, event)
     response.status_code = 200 if taken.id else 202
     response.headers.update(_readable_by(origin))
     return taken
 
 
-@router.get("/{session_id:path}")
+@router.get("/{session_id:name}")
 async def session(session_id: str, resources: OurResources) -> SessionObject:
     """One session, by its chat's id or its own."""
     return session_object(await lookup.named(resources, session_id))
 
 
-@router.delete("/{session_id:path}")
+@router.delete("/{session_id:name}")
 async def delete_session(session_id: str, resources: OurResources) -> SessionDeleted:
     """Remove a session from every tier, with the lines it left; waits for the turn under way."""
     session, messages = await removal.remove(resources, session_id)

@@ -3,10 +3,11 @@
 import { hiddenCount, named, signature, visibleChat } from './chat.js';
 import { endpoint, Reporter } from './report.js';
 import { Said } from './said.js';
-import { Prompts, tagOf, withTag } from './tag.js';
+import { Prompts, tagOf, toldByUser, withTag } from './tag.js';
+import { WholeChats } from './whole.js';
 
 const KEY = 'emotional_rag';
-const DEFAULTS = { tag: true, report: true };
+const DEFAULTS = { tag: true, report: true, forget: true };
 const LOOK_MS = 1_000;
 /** SillyTavern tells of no hiding, nor of what other extensions and scripts do to a chat. */
 
@@ -29,6 +30,7 @@ const isOurs = ({ mainApi, chatCompletionSettings }) =>
 const prompts = new Prompts();
 const said = new Said();
 const reporter = new Reporter(look, showStatus);
+const wholeChats = new WholeChats(context, tellWhole);
 let yaml;
 let prompting = { regexed: (text) => text, withFiles: (_message, text) => text };
 let parts = null;
@@ -52,12 +54,30 @@ export async function activate() {
     });
     eventSource.makeLast(eventTypes.CHAT_COMPLETION_SETTINGS_READY, beforeRequest);
     opened = context().getCurrentChatId();
-    eventSource.on(eventTypes.CHAT_CHANGED, (id) => { opened = id; });
+    eventSource.on(eventTypes.CHAT_CHANGED, (id) => {
+        opened = id;
+        wholeChats.opened();
+    });
+    watchWholeChats(eventSource, eventTypes);
     for (const [name, type] of Object.entries(EVENTS)) {
         eventSource.on(eventTypes[name], () => notice(type));
     }
     setInterval(lookAround, LOOK_MS);
     await showPanel();
+}
+
+function watchWholeChats(eventSource, eventTypes) {
+    document.addEventListener('click', (event) => wholeChats.clicked(event), true);
+    eventSource.on(eventTypes.CHAT_RENAMED, (data) => wholeChats.renamed(data));
+    eventSource.on(eventTypes.CHARACTER_RENAMED, (...avatars) => wholeChats.characterRenamed(...avatars));
+    const deletions = {
+        CHAT_DELETED: (name) => wholeChats.deleted(name),
+        GROUP_CHAT_DELETED: (name) => wholeChats.groupChatDeleted(name),
+        CHARACTER_DELETED: (data) => wholeChats.characterDeleted(data),
+    };
+    for (const [name, listener] of Object.entries(deletions)) {
+        eventSource.on(eventTypes[name], (value) => settings().forget && listener(value));
+    }
 }
 
 /** How SillyTavern makes a prompt's text of a message; without these modules it is taken as it stands. */
@@ -115,6 +135,13 @@ function notice(type) {
     }
 }
 
+function tellWhole(find) {
+    const server = endpoint(context().chatCompletionSettings.custom_url);
+    if (settings().report && isOurs(context()) && server) {
+        reporter.whole(server.base, find);
+    }
+}
+
 function standing() {
     return { signature: signature(context()), hidden: hiddenCount(context()) };
 }
@@ -141,9 +168,17 @@ async function look() {
     if (standing().signature !== last.signature) {
         return 'later';
     }
-    const character = now.groupId ? '' : now.name2;
-    const who = { character, user_name: now.name1, is_group: Boolean(now.groupId) };
-    return { base: server.base, chatId: server.chatId || opened, messages, ...who };
+    const { chat_id, ...own } = ownTag(now);
+    const who = { character: now.name2, user_name: now.name1, ...own, is_group: Boolean(now.groupId) };
+    const character = who.is_group ? '' : who.character;
+    return { base: server.base, chatId: server.chatId || chat_id || opened, messages, ...who, character };
+}
+
+/** What the user's own parameters tell in each request: events must mean the same chat. */
+function ownTag({ chatCompletionSettings, substituteParams }) {
+    const { custom_include_body: body, custom_include_headers: headers } = chatCompletionSettings;
+    const filled = (text) => (/metadata|x-chat-id/i.test(text) ? substituteParams(text) : '');
+    return toldByUser(filled(body), filled(headers), yaml.parse);
 }
 
 async function showPanel() {

@@ -20,6 +20,7 @@ export class Reporter {
     #type = null;
     #told = '';
     #requests = 0;
+    #whole = [];
     #silentUntil = new Map();
 
     /**
@@ -39,6 +40,17 @@ export class Reporter {
         this.#timer = setTimeout(() => this.flush(), CALM_MS);
     }
 
+    /**
+     * Something happened to whole chats: told in order, and before what they show. What a server that cannot be
+     * reached was not told stays for later.
+     * @param base the server's address
+     * @param find async () => events, each with its `chatId`
+     */
+    whole(base, find) {
+        this.#whole.push({ base, find });
+        this.flush();
+    }
+
     /** Before a request, which changes what is remembered: what is waiting is told first. */
     async yield() {
         await Promise.race([this.flush(), new Promise((resolve) => setTimeout(resolve, YIELD_MS))]);
@@ -54,10 +66,27 @@ export class Reporter {
     }
 
     async #next() {
+        await this.#tellWhole();
         const type = this.#type;
         this.#type = null;
         if (type !== null) {
             await this.#tell(type).catch((error) => this.#failed('', error));
+        }
+    }
+
+    async #tellWhole() {
+        for (; this.#whole.length; this.#whole.shift()) {
+            const { base, find } = this.#whole[0];
+            try {
+                for (const { chatId, ...event } of await find()) {
+                    await this.#send(base, chatId, event);
+                }
+            } catch (error) {
+                this.#failed(base, error);
+                if (error instanceof TypeError || error?.name === 'TimeoutError') {
+                    return;
+                }
+            }
         }
     }
 
@@ -76,14 +105,8 @@ export class Reporter {
         if (told === this.#told || Date.now() < (this.#silentUntil.get(base) ?? 0)) {
             return;
         }
-        const address = `${base}/v1/sessions/${encodeURIComponent(chatId)}/events`;
         try {
-            await this.#expect(address, 'session.events', {});
-            const taken = await this.#expect(address, 'session.event', {
-                method: 'POST',
-                headers: { 'Content-Type': 'application/json' },
-                body: JSON.stringify({ type, ...chat }),
-            });
+            const taken = await this.#send(base, chatId, { type, ...chat });
             this.#told = before === this.#requests ? told : '';
             this.status(taken.id ? `${taken.messages} messages remembered` : 'Connected; this chat is new');
         } catch (error) {
@@ -92,6 +115,16 @@ export class Reporter {
     }
 
     /** A chat is told to nobody who does not answer like our server. */
+    async #send(base, chatId, event) {
+        const address = `${base}/v1/sessions/${encodeURIComponent(chatId)}/events`;
+        await this.#expect(address, 'session.events', {});
+        return this.#expect(address, 'session.event', {
+            method: 'POST',
+            headers: { 'Content-Type': 'application/json' },
+            body: JSON.stringify(event),
+        });
+    }
+
     async #expect(address, object, request) {
         const answer = await fetch(address, { ...request, signal: AbortSignal.timeout(PATIENCE_MS) });
         const body = await answer.json();

@@ -70,6 +70,26 @@ export function withTag(text, tag, parse) {
     return JSON.stringify({ ...theirs, metadata: { ...tag, ...metadata } });
 }
 
+/**
+ * What the user's own parameters, macros filled in, say of a request's chat: `chat_id`, `character` and
+ * `user_name`, as far as they do. Our server takes the header X-Chat-Id before the body's id.
+ */
+export function toldByUser(body, headers, parse) {
+    const { metadata } = parameters(body, parse);
+    const own = isMapping(metadata) ? { ...metadata } : {};
+    for (const [name, value] of Object.entries(parameters(headers, parse))) {
+        own.chat_id = (name.toLowerCase() === 'x-chat-id' && word(value)) || own.chat_id;
+    }
+    const told = ['chat_id', 'character', 'user_name'].map((name) => [name, word(own[name])]);
+    return Object.fromEntries(told.filter(([, value]) => value));
+}
+
+/** A value as our server reads it: what is no text, or a macro that was not filled in, says nothing. */
+function word(value) {
+    const text = typeof value === 'string' || Number.isInteger(value) ? String(value).trim() : '';
+    return text.includes('{{') ? '' : text;
+}
+
 /** What SillyTavern's server makes of the text. */
 function parameters(text, parse) {
     let parsed;

@@ -62,7 +62,7 @@ async def export(
     return await _exported(resources, await to_export(resources, session), "emotional-rag")
 
 
-@router.get("/v1/sessions/{session_id:path}/export")
+@router.get("/v1/sessions/{session_id:name}/export")
 async def export_session(session_id: str, resources: OurResources) -> StreamingResponse:
     """Everything about a session as JSON lines."""
     found = await named(resources, session_id)

@@ -30,6 +30,11 @@ ASK = """async ([path, body]) => {
     const answer = await fetch(path, { method: 'POST', headers, body: JSON.stringify(body) });
     return await answer.json();
 }"""
+DELETE = """async name => {
+    const { deleteCharacter } = await import('/script.js');
+    const { avatar } = SillyTavern.getContext().characters.find(c => c.name === name);
+    await deleteCharacter(avatar, { deleteChats: true });
+}"""
 ROLE = """([identifier, role]) => {
     const { prompts } = SillyTavern.getContext().chatCompletionSettings;
     prompts.find(prompt => prompt.identifier === identifier).role = role;
@@ -141,6 +146,27 @@ class FrontEnd:
         """From a branch to the chat that it left."""
         with self.rest.opened():
             self._option("option_back_to_main")
+
+    def rename_recent_chat(self, name: str, new: str) -> None:
+        """Close the open chat and rename one of those that are listed then."""
+        self._recent(name).locator(".renameChat").click()
+        self.page.locator("dialog.popup[open] .popup-input").fill(new)
+        self._confirm()
+        self.page.get_by_text("Chat renamed.").wait_for()
+
+    def delete_recent_chat(self, name: str) -> None:
+        """Close the open chat and delete one of those that are listed then."""
+        self._recent(name).locator(".deleteChat").click()
+        self._confirm()
+        self.page.get_by_text("Chat deleted.").wait_for()
+
+    def _recent(self, name: str) -> Locator:
+        self.command("/closechat")
+        return self.page.locator(f'.recentChat[data-file="{name}"]')
+
+    def delete_character(self, name: str) -> None:
+        """Delete a character with all of its chats."""
+        self.page.evaluate(DELETE, name)
 
     # generations
 

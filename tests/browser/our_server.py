@@ -47,6 +47,11 @@ class Memory:
         answer = httpx.get(f"{self.url}/v1/sessions/{quote(name, safe='')}", trust_env=False, timeout=20)
         return dict(answer.raise_for_status().json())
 
+    def of_chat(self, chat_id: str) -> list[tuple[str, str]]:
+        """Id and character of every session that has a chat's id."""
+        sessions = self._get("", limit=1000)
+        return [(one["id"], one["character"]) for one in sessions if one["chat_id"] == chat_id]
+
     def lines(self, tree_id: str) -> list[list[Remembered]]:
         """The messages of every session that grew from one beginning."""
         sessions = self._get("", limit=1000)

@@ -13,7 +13,7 @@ from tests.browser.stage import Stage
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]  # the first test starts everything
 EXTENDED = True
-REPORT = "Tell it at once when messages are swiped, edited, deleted or hidden"
+REPORT = "Tell it at once when messages are swiped"
 YAML = "top_k: 40 # theirs\nmetadata:\n  note: mine\n"
 
 

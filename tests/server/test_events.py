@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from tests.server.live import Live, idle, said, stored, until
 
 CHAT = "Mira - 2026-11-22@10h04m05s123ms"
 AT = f"/v1/sessions/{quote(CHAT, safe='')}"
+JSON = {"content-type": "application/json"}
 GREETING = {"role": "assistant", "content": "*Mira looks up.* You are late."}
 
 
@@ -232,6 +234,7 @@ async def test_an_event_waits_for_the_turn_under_way(live: Live, fake: FakeOpenA
         ({"type": "edit", "messages": [{"role": "user", "content": 5}]}, "messages[0].content"),
         ({"type": "edit", "messages": [{"role": "user"}]}, "messages"),
         ({"type": "edit", "messages": ["text"]}, "messages[0]"),
+        ({"type": "edit", "messages": [{"role": "user", "content": "x", "name": [1]}]}, "messages[0].name"),
     ],
 )
 async def test_a_wrong_event_is_refused_and_its_field_named(
@@ -242,6 +245,28 @@ async def test_a_wrong_event_is_refused_and_its_field_named(
     assert answer.json()["error"]["param"] == param
     if param == "type":
         assert "'swipe'" in answer.json()["error"]["message"]
+
+
+async def test_half_a_surrogate_pair_becomes_what_it_is_in_a_request(live: Live, chat: list[Any]) -> None:
+    half = "half \ud83d"
+    told = {"type": "edit", "character": half, "messages": [{"role": "user", "name": half, "content": half}]}
+    answer = await live.http.post(f"{AT}/events", content=json.dumps(told), headers=JSON)
+    assert answer.status_code == 200, answer.text
+    [message] = (await live.http.get(f"{AT}/messages")).json()["data"]
+    assert message["content"] == message["speaker"] == "half \ufffd"
+    assert (await live.http.get(AT)).json()["character"] == "half \ufffd"
+
+
+async def test_a_chat_is_addressed_whatever_its_id_holds(live: Live) -> None:
+    messages = [GREETING, *said("Good evening.")]
+    for chat_id in ("two\nlines", "a/b", "tab\tand\r\n%0A"):
+        at = f"/v1/sessions/{quote(chat_id, safe='')}"
+        chat = [*messages, await turn(live, messages, chat_id)]
+        taken = await tell(live, "edit", chat[1:], at)
+        assert taken["id"] and await stored(live, quote(chat_id, safe="")) == shown(chat[1:])
+        assert (await live.http.get(f"{at}/export")).status_code == 200
+        assert (await live.http.delete(at)).status_code == 200
+    assert (await live.http.get("/v1/sessions")).json()["total"] == 0
 
 
 async def test_an_unfilled_macro_is_no_chat(live: Live, chat: list[Any]) -> None:

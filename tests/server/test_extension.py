@@ -39,7 +39,7 @@ def sillytavern(tmp_path: Path) -> Path:
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("script", ["tag", "said", "report"])
+@pytest.mark.parametrize("script", ["tag", "said", "report", "whole"])
 def test_its_javascript(sillytavern: Path, script: str) -> None:
     extension = sillytavern / "public" / "scripts" / "extensions" / "third-party" / NAME
     command = [

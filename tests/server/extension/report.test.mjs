@@ -197,6 +197,25 @@ test('another source, no chat, or a chat that is being loaded: nothing is told',
     assert.equal(server.seen.length, 0);
 });
 
+test('an event names the chat as the user\'s own parameters do', async () => {
+    const settings = context.chatCompletionSettings;
+    for (const [body, headers, path, character] of [
+        ['metadata:\n  chat_id: |-\n    {{char}} 1\n  character: Sea', '', 'Mira%201', 'Sea'],
+        ['metadata:\n  chat_id: x', 'X-Chat-Id: {{char}}', 'Mira', 'Mira'],
+    ]) {
+        Object.assign(settings, { custom_include_body: body, custom_include_headers: headers });
+        const { custom_include_body } = await request({ custom_include_body: body });
+        server.seen.length = 0;
+        context.chat[2].mes += '.';
+        await emit('MESSAGE_EDITED', 2);
+        calm();
+        const [event] = await server.told(1);
+        assert.deepEqual([event.path, event.character], [`/v1/sessions/${path}/events`, character]);
+        assert.ok(custom_include_body.includes('chat_id'));
+    }
+    Object.assign(settings, { custom_include_body: '', custom_include_headers: '' });
+});
+
 test('a server that is not ours is told no chat, and its failure is quiet', async () => {
     const stranger = await listen(undefined, [200, { object: 'list', data: [] }]);
     const lines = [];

@@ -23,7 +23,7 @@ class Events {
 const NAMES = [
     'GENERATE_AFTER_DATA', 'CHAT_COMPLETION_PROMPT_READY', 'CHAT_COMPLETION_SETTINGS_READY', 'MESSAGE_SWIPED',
     'MESSAGE_SWIPE_DELETED', 'MESSAGE_EDITED', 'MESSAGE_UPDATED', 'MESSAGE_DELETED', 'GENERATION_ENDED',
-    'CHAT_CHANGED',
+    'CHAT_CHANGED', 'CHAT_RENAMED', 'CHAT_DELETED', 'GROUP_CHAT_DELETED', 'CHARACTER_RENAMED', 'CHARACTER_DELETED',
 ];
 
 /** Puts a page and an open chat around the extension; `given` replaces parts of the context. */
@@ -35,18 +35,26 @@ export function open(given = {}) {
         groupId: null,
         chatId: 'Mira - 2026-11-22@10h04m05s',
         chat: [],
+        characters: [{ name: 'Mira', avatar: 'Mira.png' }, { name: 'Bram', avatar: 'Bram.png' }],
+        characterId: '0',
         symbols: { ignore: Symbol('ignore') },
         extensionSettings: {},
         chatCompletionSettings: { chat_completion_source: 'custom', custom_url: '' },
         eventSource: new Events(),
         eventTypes: Object.fromEntries(NAMES.map((name) => [name, name.toLowerCase()])),
         saveSettingsDebounced() { },
+        substituteParams: (text) => text.replaceAll('{{char}}', 'Mira'),
+        getRequestHeaders: () => ({}),
         renderExtensionTemplateAsync: async (name, template) => `<!-- ${name}/${template} -->`,
         getCurrentChatId() { return this.chatId; },
         ...given,
     };
     globalThis.SillyTavern = { getContext: () => context };
-    globalThis.document = { body: { dataset: {} }, getElementById: () => null };
+    globalThis.document = {
+        body: { dataset: {} },
+        getElementById: () => null,
+        addEventListener(_name, listener) { this.click = listener; },
+    };
     return context;
 }
 
@@ -56,6 +64,7 @@ export const message = (name, mes, more = {}) => ({ name, is_user: name === 'Ale
 export async function listen(
     answers = () => [200, { object: 'session.event', id: 'x', messages: 1 }],
     hello = [200, { object: 'session.events', known: true }],
+    port = 0,
 ) {
     const seen = [];
     const waiting = [];
@@ -72,7 +81,7 @@ export async function listen(
         seen.push({ method: request.method, path: request.url, event });
         waiting.splice(0).forEach((wake) => wake());
     });
-    await new Promise((ready) => server.listen(0, '127.0.0.1', ready));
+    await new Promise((ready) => server.listen(port, '127.0.0.1', ready));
     return {
         url: `http://127.0.0.1:${server.address().port}/v1`,
         events: () => seen.filter(({ event }) => event).map(({ event, path }) => ({ ...event, path })),

@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { tagOf, withTag, Prompts } = await import(`${process.env.EXTENSION}/tag.js`);
+const { tagOf, toldByUser, withTag, Prompts } = await import(`${process.env.EXTENSION}/tag.js`);
 const { yaml } = await import(`${process.env.EXTENSION}/../../../../lib.js`);
 
 const TAG = { chat_id: 'Mira "M" O\'Hara: #1 - 2026', kind: 'swipe', character: 'Mira "M" O\'Hara' };
@@ -114,4 +114,17 @@ test('a raw prompt and the connection test are no quiet prompts', () => {
     assert.equal(prompts.kind({ type: 'quiet', messages: [{ role: 'user', content: 'Hi' }] }), 'test');
     assert.equal(prompts.kind({ type: 'quiet', messages: [{ role: 'user', content: 'Say hi' }] }), 'raw');
     assert.equal(prompts.kind({ type: 'quiet', messages: undefined }), 'raw');
+});
+
+test('what the user tells of the chat is known as our server reads it', () => {
+    const of = (body, headers) => toldByUser(body, headers, yaml.parse);
+    const own = 'metadata:\n  chat_id: |-\n    Mira\'s "first"\n  character: |-\n    Mira\n  note: x\n';
+    assert.deepEqual(of(own, ''), { chat_id: 'Mira\'s "first"', character: 'Mira' });
+    assert.deepEqual(of(own, 'x-Chat-ID: 7\nX-Other: y'), { chat_id: '7', character: 'Mira' });
+    assert.deepEqual(of(own, '- X-Chat-Id: ""'), of(own, ''));
+    assert.deepEqual(of('{"metadata": {"chat_id": 5, "user_name": " A "}}', ''), { chat_id: '5', user_name: 'A' });
+    for (const nothing of ['', undefined, 'a: b: c', 'metadata: [a]', 'metadata: {chat_id: "{{chatId}}"}',
+        'metadata: {chat_id: true, character: [x]}', 'chat_id: x']) {
+        assert.deepEqual(of(nothing, nothing), {});
+    }
 });

@@ -1,0 +1,147 @@
+"""A chat that is renamed is the same chat, one that is deleted in the front-end is gone from memory."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.wire import says
+from tests.server.live import Live, idle
+
+Chat = list[dict[str, str]]
+GREETING = {"role": "assistant", "content": "*Mira looks up.*"}
+
+
+def say(text: str) -> dict[str, str]:
+    return {"role": "user", "content": text}
+
+
+async def turn(
+    live: Live, fake: FakeOpenAI, chat_id: str, chat: Chat, text: str, reply: str, **tag: Any
+) -> Chat:
+    """One turn in a chat of Mira's, or of the character in `tag`; the chat as it is afterwards."""
+    fake.script(says(reply))
+    asked = [*chat, say(text)]
+    told = {"chat_id": chat_id, "character": "Mira", "user_name": "Alex", **tag}
+    answer = await live.http.post("/v1/chat/completions", json={"messages": asked, "metadata": told})
+    assert answer.status_code == 200, answer.text
+    return [*asked, {"role": "assistant", "content": reply}]
+
+
+async def tell(live: Live, chat_id: str, kind: str, *, status: int = 200, **told: Any) -> dict[str, Any]:
+    body = {"type": kind, "character": "Mira", "user_name": "Alex", **told}
+    answer = await live.http.post(f"/v1/sessions/{quote(chat_id, safe='')}/events", json=body)
+    assert answer.status_code == status, answer.text
+    taken: dict[str, Any] = answer.json()
+    return taken
+
+
+async def sessions(live: Live) -> list[tuple[str, str, int]]:
+    """Chat, character and number of messages of every session."""
+    listed = (await live.http.get("/v1/sessions")).json()["data"]
+    return sorted((one["chat_id"], one["character"], one["messages"]) for one in listed)
+
+
+@pytest.fixture
+async def chat(live: Live, fake: FakeOpenAI) -> Chat:
+    """Mira's chat "Old" with two turns."""
+    chat = await turn(live, fake, "Old", [GREETING], "My cat is called Pumpernickel.", "Noted.")
+    return await turn(live, fake, "Old", chat, "The password is swordfish.", "I keep it.")
+
+
+async def test_a_renamed_chat_goes_on_as_the_session_it_was(live: Live, fake: FakeOpenAI, chat: Chat) -> None:
+    before = (await live.http.get("/v1/sessions/Old")).json()
+    taken = await tell(live, "Old", "chat_renamed", new_chat_id="New name")
+    assert (taken["id"], taken["changed"], taken["messages"]) == (before["id"], True, 5)
+    assert not (await tell(live, "New name", "open", messages=chat))["changed"]
+    await turn(live, fake, "New name", chat, "Good night.", "Sleep well.")
+    assert await sessions(live) == [("New name", "Mira", 7)]
+    assert (await live.http.get("/v1/sessions/New%20name")).json()["id"] == before["id"]
+    assert (await tell(live, "Old", "chat_renamed", status=202, new_chat_id="x"))["id"] == ""
+
+
+@pytest.mark.parametrize("edited", [False, True])
+async def test_a_new_name_that_was_seen_before_it_was_told_is_the_same_chat(
+    live: Live, fake: FakeOpenAI, chat: Chat, edited: bool
+) -> None:
+    old = (await live.http.get("/v1/sessions/Old")).json()
+    shown = [*chat[:3], say("There is no password."), {"role": "assistant", "content": "Good."}]
+    shown = shown if edited else chat
+    await tell(live, "New", "open", messages=shown)
+    shown = await turn(live, fake, "New", shown, "Good night.", "Sleep well.")
+    await tell(live, "Old", "chat_renamed", new_chat_id="New")
+    assert await sessions(live) == [("New", "Mira", len(shown))]
+    messages = (await live.http.get("/v1/sessions/New/messages")).json()["data"]
+    assert [m["content"] for m in messages] == [m["content"] for m in shown]
+    assert (await live.http.get("/v1/sessions/New")).json()["id"] == old["id"]
+
+
+async def test_a_new_chat_under_a_renamed_ones_old_name_is_another_chat(
+    live: Live, fake: FakeOpenAI, chat: Chat
+) -> None:
+    for old in ("Old", "old"):
+        await turn(live, fake, old, chat, "Good night.", "Sleep well.")
+        await tell(live, old, "chat_renamed", new_chat_id=f"was {old}")
+        await tell(live, old, "open", status=202, messages=[GREETING])
+        await turn(live, fake, old, [GREETING], f"Who are you, {old}?", "Mira.")
+    assert await sessions(live) == [
+        ("Old", "Mira", 3),
+        ("old", "Mira", 3),
+        ("was Old", "Mira", 7),
+        ("was old", "Mira", 7),
+    ]
+
+
+async def test_a_renamed_character_keeps_its_chats_however_short(live: Live, fake: FakeOpenAI) -> None:
+    chats = {
+        name: await turn(live, fake, name, [GREETING], f"Hi, it is {name}.", "Hello.")
+        for name in ("Main", "Other")
+    }
+    await turn(
+        live, fake, "Main", [{"role": "assistant", "content": "Bram."}], "Hm.", "Hm.", character="Bram"
+    )
+    for name in chats:
+        assert (await tell(live, name, "chat_renamed", new_character="Mirabel"))["changed"]
+    await tell(live, "Main", "open", character="Mirabel", messages=chats["Main"])
+    await turn(live, fake, "Main", chats["Main"], "And now?", "Now we wait.", character="Mirabel")
+    assert await sessions(live) == [("Main", "Bram", 3), ("Main", "Mirabel", 5), ("Other", "Mirabel", 3)]
+
+
+async def test_a_groups_chat_is_renamed_whoever_spoke_last(live: Live, fake: FakeOpenAI) -> None:
+    group = {"group_members": ["Mira", "Bram"]}
+    chat = await turn(live, fake, "2026", [GREETING], "Good evening, both.", "Evening.", **group)
+    await turn(live, fake, "2026", chat, "Well?", "Hm.", character="Bram", **group)
+    await tell(live, "2026", "chat_renamed", character="", is_group=True, new_chat_id="Harbour")
+    [(chat_id, _, messages)] = await sessions(live)
+    assert (chat_id, messages) == ("Harbour", 5)
+
+
+async def test_a_deleted_chat_is_gone_and_no_other(live: Live, fake: FakeOpenAI, chat: Chat) -> None:
+    await turn(live, fake, "Old", [{"role": "assistant", "content": "B."}], "Hm.", "Hm.", character="Bram")
+    await turn(live, fake, "Branch", chat[:3], "Another way.", "As you like.")
+    taken = await tell(live, "Old", "chat_deleted")
+    assert taken["changed"] and taken["messages"] == 0
+    await idle(live)
+    assert await sessions(live) == [("Branch", "Mira", 5), ("Old", "Bram", 3)]
+    fake.script(says("Hm."))
+    metadata = {"chat_id": "New", "character": "Mira", "user_name": "Alex", "memory_scope": "character"}
+    asked = {"messages": [say("What is the password? Is it swordfish?")], "metadata": metadata}
+    assert (await live.http.post("/v1/chat/completions", json=asked)).status_code == 200
+    assert "password is swordfish" not in str(fake.calls[-1])
+
+
+async def test_a_chat_that_is_not_stored_is_deleted_by_nobody_elses_name(
+    live: Live, fake: FakeOpenAI, chat: Chat
+) -> None:
+    await tell(live, "Old", "chat_renamed", new_chat_id="New")
+    for name, character in (("Old", "Mira"), ("old", "Mira"), ("New", "Bram"), ("x", "")):
+        assert (await tell(live, name, "chat_deleted", status=202, character=character))["id"] == ""
+    assert await sessions(live) == [("New", "Mira", 5)]
+
+
+async def test_a_new_name_must_be_told(live: Live, chat: Chat) -> None:
+    answer = await tell(live, "Old", "chat_renamed", status=400)
+    assert answer["error"]["param"] == "new_chat_id"
