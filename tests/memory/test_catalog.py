@@ -178,12 +178,12 @@ async def test_the_recent_sessions_of_a_character_are_listed_the_last_used_first
 
 async def test_recent_sessions_are_of_one_person_and_of_no_group(front_end, catalog):
     for user in ("ann", "ben", ""):
-        await front_end.send("u:hi", reply="a:r", chat_id=f"of {user}", character="Mira", user=user)
+        await front_end.send("u:hi", reply="a:r", chat_id=f"of-{user}", character="Mira", user=user)
     group = Whose("Mira", is_group=True)
     await front_end.send("u:hi", reply="a:r", chat_id="group", character="Mira", whose=group)
     for user in ("ann", "ben", ""):
         [[name, _]] = await catalog.recent_of_character("local", "Mira", user, 9)
-        assert (await front_end.transcript.session("local", name)).chat_id == f"of {user}".strip()
+        assert (await front_end.transcript.session("local", name)).chat_id == f"of-{user}"
     assert await catalog.recent_of_character("local", "Mira", "eve", 9) == []
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.truth.front_end import USER, Chat, Said, Style, request
+from tests.truth.chat import USER, Chat, Said
+from tests.truth.front_end import Style, Wanted, request
 from tests.truth.memory_under_test import Kept, Memory
 
 GREETING = "Welcome to the inn, stranger."
@@ -30,6 +31,12 @@ def user(*parts: str) -> dict[str, Any]:
 
 def character(*parts: str) -> dict[str, Any]:
     return {"role": "assistant", "content": "\n\n".join(parts)}
+
+
+def messages_of(chat: Chat, window: list[Said], style: Style, note: str) -> list[dict[str, Any]]:
+    """Those of the request that a front-end makes of a window."""
+    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(note=note), tagged=False)["messages"]
+    return messages
 
 
 def texts(kept: Kept) -> list[str]:
@@ -72,7 +79,7 @@ async def test_a_message_that_gets_its_note_back_stands_once(memory: Memory) -> 
 
     async def turn(window: list[Said], reply: str) -> Kept:
         single = Style(mode="single", names="content", note_depth=2)
-        return await memory.turn(request(chat, window, single, note=NOTE), [reply], chat_id="chat-1")
+        return await memory.turn(messages_of(chat, window, single, NOTE), [reply], chat_id="chat-1")
 
     await turn([Said("assistant", "Mira", [GREETING]), asked], "Two.")
     more = Said("user", USER, ["Three?"])
@@ -93,7 +100,7 @@ async def test_a_phrase_said_again_under_a_moving_note_is_two_messages(memory: M
     for end, reply in ((2, answered[0].text), (4, answered[1].text), (6, "Fine."), (8, "Four.")):
         single = Style(mode="single", names="content", note_depth=2)
         note = NOTE if end < 6 else "The mood is tense."
-        window = request(chat, said[max(0, end - 5) : end], single, note=note)
+        window = messages_of(chat, said[max(0, end - 5) : end], single, note)
         kept = await memory.turn(window, [reply], chat_id="chat-1")
     first = [message.text.split("\n")[0].removeprefix("Alex: ") for message in kept.path]
     assert first == [GREETING, "One?", "Two.", "Yes.", "Good.", "Yes.", "Fine.", "Three?", "Four."]

@@ -165,7 +165,7 @@ class Memory:
         self, root: FilePath, catalog: Catalog, transcript: SqliteTranscript, aligner: Aligner
     ) -> None:
         self.catalog = catalog
-        self.library = Library(root)
+        self.library = Library(root, catalog.whose_chats)
         self.transcript = transcript
         self.sessions = Sessions(transcript, catalog, aligner)
         self.embedder = HashEmbedder()
