@@ -183,7 +183,7 @@ async def test_recent_sessions_are_of_one_person_and_of_no_group(front_end, cata
     await front_end.send("u:hi", reply="a:r", chat_id="group", character="Mira", whose=group)
     for user in ("ann", "ben", ""):
         [[name, _]] = await catalog.recent_of_character("local", "Mira", user, 9)
-        assert (await front_end.transcript.session("local", name)).chat_id == f"of {user}".strip()
+        assert (await front_end.transcript.session("local", name)).chat_id == f"of {user}"
     assert await catalog.recent_of_character("local", "Mira", "eve", 9) == []
 
 
