@@ -85,6 +85,8 @@ class _Laying:
     new: list[BulkMessage] = field(default_factory=list)
     refs: list[int] = field(default_factory=list)
     """For each row of the window its stored message, or -i-1 for `new[i]`."""
+    taken: set[int] = field(default_factory=set)
+    """Stored messages that a line of the file is."""
     swipes: set[int] = field(default_factory=set)
     """Which of `new` are replies that were not chosen."""
     path: Ranges = field(default_factory=list)
@@ -98,6 +100,7 @@ class _Laying:
         dates = [line.created_at for line in shown]
         self.newest = max(dates) or time.time()
         self.oldest = min(dates) or self.newest
+        self.taken = {i for i in self.alignment.rows if i is not None}
         self._lay_shown(shown)
         self._lay_beside(lines)
         self.path = encode(self.refs)
@@ -116,7 +119,8 @@ class _Laying:
                 self._lay_swipes(line, before)
                 row += 1
             else:
-                before = self._add(line.said, line.created_at, before)
+                stored = self._stored_beside(line.said, before)
+                before = self._add(line.said, line.created_at, before) if stored is None else stored
                 self._lay_swipes(line, before)
 
     def _before_window(self) -> int | None:
@@ -133,11 +137,17 @@ class _Laying:
 
     def _lay_swipes(self, line: Line, chosen: int) -> None:
         parent = self.new[-chosen - 1].parent if chosen < 0 else self.tree.parent(chosen)
-        shown = set(self.alignment.rows)
         for said, at in line.swipes:
-            if any(i not in shown for i in self.tree.ids_of(said.fingerprint)):
-                continue
-            self.swipes.add(-self._add(said, at, parent) - 1)
+            if self._stored_beside(said, parent) is None:
+                self.swipes.add(-self._add(said, at, parent) - 1)
+
+    def _stored_beside(self, said: Incoming, parent: int | None) -> int | None:
+        """The stored message that a line beside the path is; it may have been said after other messages."""
+        known = [i for i in self.tree.ids_of(said.fingerprint) if i not in self.taken]
+        found = next((i for i in known if self.tree.parent(i) == parent), known[0] if known else None)
+        if found is not None:
+            self.taken.add(found)
+        return found
 
     def _add(self, said: Incoming, at: float, parent: int | None) -> int:
         who = (said.role, said.speaker, said.text, said.fingerprint)

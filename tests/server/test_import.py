@@ -399,3 +399,17 @@ async def test_a_swipe_that_is_stored_after_other_messages_is_not_stored_again(
     file = chat(line("Mira", "Hello, Alex."), line("Alex", "A storm.", 2), line("Alex", "Look.", 3), reply)
     assert (await put(live, file))["swipes"] == 0
     assert await count(live) == before
+
+
+async def test_a_hidden_message_that_is_stored_after_other_messages_is_not_stored_again(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    fake.script(says("Why?"), says("Good."))
+    tag = {"metadata": {"chat_id": "Mira - 1", "character": "Mira", "user_name": "Alex"}}
+    await send(live, [("assistant", "Hello, Alex.")], "A storm.", **tag)
+    await send(live, [("assistant", "Hello, Alex."), ("user", "Rain."), ("assistant", "Why?")], "Yes.", **tag)
+    before = await count(live)
+    hidden = line("Mira", "Why?", 3, is_system=True)
+    said = [line("Mira", "Hello, Alex."), line("Alex", "Rain.", 2), hidden]
+    assert (await put(live, chat(*said, line("Alex", "Yes.", 4), line("Mira", "Good.", 5))))["hidden"] == 0
+    assert await count(live) == before

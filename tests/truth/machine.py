@@ -26,6 +26,7 @@ from tests.truth.user import TEST
 STEPS = 30
 NUMBER = st.integers(0, 999)
 WINDOWS = st.sampled_from([5, 8, 12, 30])
+WHO = st.sampled_from([["Mira"], ["Tobias"], ["Mira", "Tobias"]])
 PLAIN_STYLES = st.builds(
     Style,
     whitespace=st.sampled_from(["kept", "trimmed", "collapsed"]),
@@ -199,16 +200,18 @@ class FrontEndMachine(RuleBasedStateMachine):
         chat_id = {"inherited": inherited, "none": "", "own": own}[ids]
         self.do(self.world.branch(n, chat_id))
 
-    @rule(
-        who=st.sampled_from([["Mira"], ["Tobias"], ["Tobias"], ["Mira", "Tobias"]]),
-        ids=st.sampled_from(["none", "own", "shared", "shared"]),
-        greeting=st.booleans(),
-    )
-    def new_chat(self, who: list[str], ids: str, greeting: bool) -> None:
+    @rule(who=WHO, with_id=st.booleans(), greeting=st.booleans())
+    def new_chat(self, who: list[str], with_id: bool, greeting: bool) -> None:
         if len(self.world.chats) < 4:
-            own = f"chat-{len(self.world.chats) + 1}"
-            chat_id = {"none": "", "own": own, "shared": self.world.id_of_others(who) or own}[ids]
+            chat_id = f"chat-{len(self.world.chats) + 1}" if with_id else ""
             self.world.start_chat(who, chat_id, *([] if greeting else [""]))
+
+    @rule(who=WHO)
+    def new_chat_of_the_same_name(self, who: list[str]) -> None:
+        chat_id = self.world.id_of_others(who)
+        if chat_id and len(self.world.chats) < 4:
+            self.world.start_chat(who, chat_id)
+            self.do(self.world.send())
 
     @rule(n=NUMBER)
     def switch(self, n: int) -> None:
