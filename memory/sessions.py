@@ -141,13 +141,13 @@ class Sessions:
         from a chat with one of its members: there the window must not show another chat."""
         session_id = await self._finder.of_chat(request.owner, request.chat_id, request.whose)
         session = await self._transcript.session(request.owner, session_id) if session_id else None
-        if session is None or not request.whose.told or len(request.window) < 2:
+        if session is None or not request.whose.told or _is_lone(request.window):
             return session
         if not (session.is_group or request.whose.is_group):
             return session
         candidate = self._candidate(session, await self._transcript.tree(session.key), request)
         if request.whose.may_have(session):
-            return session if candidate.alignment.matched else None
+            return session if candidate.alignment.matched or len(request.window) < 2 else None
         return session if candidate.tells() else None
 
     async def _free_id(self, request: Request) -> str:
