@@ -70,14 +70,14 @@ class Assigner:
         from a chat with one of its members: there the window must not show another chat."""
         session_id = await self._finder.of_chat(request.owner, request.chat_id, request.whose)
         session = await self._transcript.session(request.owner, session_id) if session_id else None
-        if session is None or not request.whose.told or len(request.window) < 2:
+        if session is None or not request.whose.told or request.is_lone:
             return session
         if not (session.is_group or request.whose.is_group):
             return session
         tree = await self._transcript.tree(session.key)
         candidate = self.candidate(session, tree, request.read_for(tree))
         if request.whose.may_have(session):
-            return session if candidate.alignment.matched else None
+            return session if candidate.alignment.matched or len(request.window) < 2 else None
         return session if candidate.tells() else None
 
     async def _free_id(self, request: Request) -> str:

@@ -66,7 +66,7 @@ class FrontEnd:
             forked_from=assignment.forked_from,
         )
 
-    async def find(self, *lines: str, **ids: str) -> Assignment:
+    async def find(self, *lines: str, **ids: str | Whose) -> Assignment:
         """Which session these visible lines belong to."""
         return await self.sessions.find(Request("local", _said(*lines), **ids))
 

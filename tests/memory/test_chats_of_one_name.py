@@ -61,6 +61,14 @@ async def test_a_group_and_its_member_may_have_chats_of_one_name(front_end):
     assert await send(front_end, *talk, reply="a:Yes.", whose=GROUP) == group
 
 
+async def test_a_greeting_alone_is_not_a_groups_chat_of_the_same_name(front_end):
+    talk = [AT_SEA[0], "u:who is here?"]
+    group = await send(front_end, *talk, reply="a:All.", whose=GROUP)
+    for shown in (AT_SEA[:1], []):
+        assert (await front_end.find(*shown, chat_id="Main", whose=MIRA)).session is None
+        assert (await front_end.find(*shown, chat_id="Main", whose=GROUP)).session_id == group
+
+
 async def test_two_groups_may_have_chats_of_one_name(front_end):
     found = set()
     for n in (2, 4):
