@@ -14,7 +14,6 @@ of an earlier question in a later prompt is counted as a leak.
 from __future__ import annotations
 
 import argparse
-import json
 import re
 import tempfile
 from collections import Counter
@@ -28,6 +27,7 @@ import tiktoken
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import keep
 from benchmarks.front_end import Body, FrontEnd
 from benchmarks.provider import Answer, running
 from benchmarks.recall.data import Conversation, DataSet, Line, Question, locomo
@@ -232,8 +232,7 @@ def main() -> None:
     if options.conversations:
         data.conversations = [c for c in data.conversations if c.name in options.conversations]
     figures = run(data, options.questions, options.seed)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    keep(figures, options.json)
     report(figures)
 
 

@@ -19,6 +19,7 @@ from langgraph.runtime import Runtime
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import keep
 from benchmarks.turn import ruler, summary, text
 from graph.context import TurnContext
 from graph.state import Turn, TurnState
@@ -174,8 +175,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("build/bench/reconcile.json"))
     options = parser.parse_args()
     figures = asyncio.run(run(options))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    keep(figures, options.json)
     report(figures)
 
 

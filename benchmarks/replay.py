@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.captures import Capture, Confusion, confusion, digest, mistakes, read_captures, without_tag
+from benchmarks.figures import keep
 from benchmarks.provider import MODEL, Answer, Provider, running
 
 ROOT = Path(__file__).parent.parent
@@ -65,8 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show(lines, tables, digest(options.captures))
     if options.json:
         figures = {"sha256": digest(options.captures), "requests": [asdict(line) for line in lines]}
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(figures | {"kinds": tables}, indent=1))
+        keep(figures | {"kinds": tables}, options.json)
     return int(any(("normal", "quiet") in mistakes(table) for table in tables.values()))
 
 

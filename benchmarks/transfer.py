@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 from rich.console import Console
 
+from benchmarks.figures import keep
 from benchmarks.provider import Answer, running
 from benchmarks.turn import Bench, serving, text
 
@@ -116,8 +117,7 @@ def main() -> None:
             figures[name] = store_only(Path(folder), options.messages, chats, options.seed)
     with tempfile.TemporaryDirectory() as folder:
         figures["with_embedding"] = with_embedding(Path(folder), options.sample, 10, options.seed + 1)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    keep(figures, options.json)
     Console().print_json(data=figures)
 
 

@@ -29,6 +29,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import keep
 from benchmarks.provider import Answer, Provider, running
 from graph.context import TurnContext
 from graph.resources import Resources
@@ -284,8 +285,7 @@ def main() -> None:
                 "context_tokens": bench.resources.chat.context_tokens,
                 "ruler_ms": round(1000 * median(rulers), 2),
             }
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    keep(figures, options.json)
     report(figures)
 
 

@@ -159,7 +159,7 @@ class QueuedEmbedder:
             self._recent_bytes -= self._recent.popitem(last=False)[1].nbytes
 
     async def close(self) -> None:
-        """End after the pass in hand; whoever still waits gets a RuntimeError."""
+        """End after the pass in hand and let the weights go; whoever still waits gets a RuntimeError."""
         with self._lock:
             self._closed = True
         await asyncio.to_thread(self._thread.shutdown)
@@ -167,6 +167,8 @@ class QueuedEmbedder:
             flight.result.set_exception(RuntimeError("the embedder was closed"))
         self._urgent.clear()
         self._waiting.clear()
+        self._recent.clear()
+        del self._backend
 
 
 def batch(flights: Sequence[_Flight]) -> list[_Flight]:

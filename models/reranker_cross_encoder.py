@@ -47,8 +47,9 @@ class CrossEncoderReranker:
         return [float(score) for score in self._model.score(pairs)]
 
     async def close(self) -> None:
-        """End after the batch in hand."""
+        """End after the batch in hand and let the weights go."""
         await asyncio.to_thread(self._thread.shutdown)
+        del self._model
 
 
 def _load(name: str, threads: int) -> HuggingFaceCrossEncoder:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.figures import keep
 from benchmarks.recall.data import COUNTED, LOCOMO_CATEGORIES, Conversation, DataSet, Line, locomo
 from benchmarks.recall.measures import mean, ndcg_at, recall_at
 from models.weights import BUILT_IN, load_embedding_model, prepare_torch
@@ -24,9 +24,6 @@ CUTS = (5, 10, 25, 50)
 UNCOUNTED = frozenset(name for number, name in LOCOMO_CATEGORIES.items() if number not in COUNTED)
 """LoCoMo's adversarial questions."""
 ABSENT = "Skipped: there is no data at {}. Say where it is with --data PATH."
-
-WIDTH = 130
-"""Columns of a table that goes to a file."""
 
 Rankings = list[list[list[str]]]
 """A conversation's, in it a question's ids of lines, best first, at most DEPTH."""
@@ -166,8 +163,7 @@ def main() -> None:
         print(ABSENT.format(options.data))
         return
     told = measure(locomo(options.data))
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(told, indent=1) + "\n")
+    keep(told, options.json)
     console = Console()
     print_description(console, told)
     for split in ("report", "all"):

@@ -8,7 +8,6 @@ and a process of its own; its times are its own work, embedding included. `pytho
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import islice
@@ -16,14 +15,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
+from benchmarks.figures import keep, wide_console
 from benchmarks.peers.worker import Said
 from benchmarks.recall.baselines import (
     ABSENT,
     DEPTH,
     UNCOUNTED,
-    WIDTH,
     description,
     figures,
     said,
@@ -197,10 +195,8 @@ def main() -> None:
         seed=options.seed,
         environments=options.environments,
     )
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(told, indent=1) + "\n")
-    console = Console()
-    show(told, console if console.is_terminal else Console(width=WIDTH))
+    keep(told, options.json)
+    show(told, wide_console())
 
 
 if __name__ == "__main__":

@@ -27,6 +27,7 @@ from typing import Any
 
 from rich.console import Console
 
+from benchmarks.figures import keep
 from benchmarks.provider import Answer, running
 from benchmarks.recall.ours import OWNER
 from benchmarks.recall.seeding import quickly_opened, seed_chat
@@ -209,8 +210,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=Path("build/bench/recall_speed.json"))
     options = parser.parse_args()
     figures = measure(options)
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(figures, indent=1) + "\n")
+    keep(figures, options.json)
     Console().print_json(data=figures)
 
 

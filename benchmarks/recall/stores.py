@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import multiprocessing
 import sqlite3
 import tempfile
@@ -24,7 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.recall.baselines import WIDTH
+from benchmarks.figures import keep, wide_console
 from benchmarks.recall.stores_server import chroma_server, resident_mb
 from benchmarks.recall.stores_vectors import DIMENSION, batches, exact, path_of, queries
 from memory.files import tree_path
@@ -225,10 +224,8 @@ def main() -> None:
         questions=options.questions,
         seed=options.seed,
     )
-    options.json.parent.mkdir(parents=True, exist_ok=True)
-    options.json.write_text(json.dumps(told, indent=1) + "\n")
-    console = Console()
-    show(told, console if console.is_terminal else Console(width=WIDTH))
+    keep(told, options.json)
+    show(told, wide_console())
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import re
 import threading
+import weakref
 from collections.abc import AsyncIterator, Sequence
 
 import numpy as np
@@ -184,6 +185,24 @@ async def test_closing_ends_after_the_pass_in_hand_and_tells_those_who_wait(back
     assert backend.batches == [["w1"]]
     with pytest.raises(RuntimeError, match="closed"):
         await embedder.encode("too late")
+
+
+async def test_a_closed_embedder_lets_the_weights_go() -> None:
+    weights: list[weakref.ref[WordBackend]] = []
+
+    def load() -> WordBackend:
+        backend = WordBackend()
+        backend.gate.set()
+        weights.append(weakref.ref(backend))
+        return backend
+
+    embedder = await QueuedEmbedder.open("words", load)
+    await embedder.encode("w1")
+    assert weights[0]() is not None
+    await embedder.close()
+    assert weights[0]() is None, "whatever still refers to the embedder keeps no model alive"
+    with pytest.raises(RuntimeError, match="closed"):
+        await embedder.encode("w1")
 
 
 async def test_a_backend_that_does_not_open_leaves_no_thread_behind() -> None:

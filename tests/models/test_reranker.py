@@ -1,5 +1,7 @@
 """The reranker, over a real (tiny, untrained) BERT cross-encoder that the test writes to disk."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -76,6 +78,14 @@ async def test_a_model_with_two_labels_scores_by_the_second(tmp_path: Path) -> N
     scores = await reranker.scores("who", ["storm", "the cat"])
     assert len(scores) == 2 and scores[0] != scores[1]
     await reranker.close()
+
+
+async def test_a_closed_reranker_lets_the_weights_go(cross_encoder: Path) -> None:
+    reranker = await _open(cross_encoder)
+    weights = weakref.ref(vars(reranker)["_model"].client)
+    await reranker.close()
+    gc.collect()
+    assert weights() is None, "whatever still refers to the reranker keeps no model alive"
 
 
 async def test_a_folder_without_a_model_stops_the_start_with_the_remedy(tmp_path: Path) -> None:
