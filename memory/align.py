@@ -245,13 +245,24 @@ def _line_elsewhere(window: Sequence[Incoming], path: Path, tree: TreeView) -> P
         ids = tree.ids_of(said.fingerprint) if said.role == "user" else ()
         if ids:
             line, parent = [ids[-1]], tree.parent(ids[-1])
-            while parent is not None and parent not in path:
+            dropped = _ancestors(path[0], tree)
+            while parent is not None and parent not in path and parent not in dropped:
                 line.append(parent)
                 parent = tree.parent(parent)
             at = None if parent is None else path.position(parent)
             head = [] if at is None else path.between(0, at + 1)
             return Path([*head, *encode(reversed(line))])
     return None
+
+
+def _ancestors(message_id: int, tree: TreeView) -> set[int]:
+    """The messages that a message was stored after."""
+    found: set[int] = set()
+    parent = tree.parent(message_id)
+    while parent is not None:
+        found.add(parent)
+        parent = tree.parent(parent)
+    return found
 
 
 def _on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: Change) -> Alignment:

@@ -356,6 +356,14 @@ def test_a_deleted_message_stays_deleted_where_the_line_that_goes_on_is_taken_up
     assert chat.shown(found, again) == [*without_one, "u:four", "a:r4", "u:five"]
 
 
+def test_a_deleted_greeting_stays_deleted_where_another_line_is_taken_up():
+    chat = Chat(*CHAT)
+    chat.path = chat.path[1:]
+    chat.store("a:s1", chat.store("u:side", 1))
+    lines = ["u:side", "a:s1", "u:go on"]
+    assert chat.shown(chat.align(*lines, pinned=True), lines) == lines
+
+
 def test_what_was_stored_merged_is_found_apart_behind_a_hidden_message():
     chat = Chat("a:Welcome.", "u:zero", "a:r0", "u:one\n\ntwo", "a:r1", "u:three", "a:r2")
     lines = ["u:one", "u:two", "u:three", "a:r2", "u:four"]
