@@ -63,7 +63,7 @@ async def _laid(resources: Resources, chat: ChatFile, place: Place) -> _Laying:
     laid = _Laying(found.session_id, found.alignment, tree)
     await asyncio.to_thread(laid.lay, chat.lines)
     if found.session is not None and await _went_on(resources, found, laid.newest):
-        laid.path = found.session.path.ranges
+        laid.path, laid.is_older = found.session.path.ranges, True
     return laid
 
 
@@ -91,6 +91,8 @@ class _Laying:
     """Which of `new` are replies that were not chosen."""
     path: Ranges = field(default_factory=list)
     """The session's path with this write's references: the file shows the chat whole, also its beginning."""
+    is_older: bool = False
+    """The stored chat went on since: what the file shows otherwise is how it was."""
     oldest: float = 0.0
     newest: float = 0.0
     """Dates of the chat, Unix seconds."""
@@ -170,7 +172,8 @@ class _Laying:
             history_from=known.history_from if known else None,
         )
         turned = [] if place.turned is None else [line_of(place.turned)]
-        settled, glue = settled_by(self.alignment, self.tree), self.alignment.glue
+        settled = [] if self.is_older else settled_by(self.alignment, self.tree)
+        glue = [] if self.is_older else self.alignment.glue
         return BulkWrite(
             place.found.key, [line, *turned], self.new, glue=glue, settled=settled, written=written
         )

@@ -413,3 +413,23 @@ async def test_a_hidden_message_that_is_stored_after_other_messages_is_not_store
     said = [line("Mira", "Hello, Alex."), line("Alex", "Rain.", 2), hidden]
     assert (await put(live, chat(*said, line("Alex", "Yes.", 4), line("Mira", "Good.", 5))))["hidden"] == 0
     assert await count(live) == before
+
+
+async def test_an_older_copy_takes_nothing_from_a_message_that_was_stored_merged(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    fake.script(says("Good."))
+    tag = {"metadata": {"chat_id": "Mira - 1", "character": "Mira", "user_name": "Alex"}}
+    card = {"role": "system", "content": "Write Mira's next reply in a fictional chat between Mira and Alex."}
+    greeting = {"role": "assistant", "content": "Hello, Alex."}
+    asked = [card, greeting, {"role": "user", "content": "A storm.\n\nLook."}]
+    await live.http.post("/v1/chat/completions", json={"messages": asked, **tag})
+    old = chat(
+        *(line(*said) for said in (("Mira", "Hello, Alex."), ("Alex", "A storm.", 2), ("Mira", "Why?", 3)))
+    )
+    [session] = (await put(live, old))["sessions"]
+    assert [text for _, text in await shown(live, session["id"])] == [
+        "Hello, Alex.",
+        "A storm.\n\nLook.",
+        "Good.",
+    ]

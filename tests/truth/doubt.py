@@ -85,13 +85,18 @@ class Doubt:
 
     def allowed(self, expected: list[Shown]) -> Iterator[list[Shown]]:
         """What memory may hold where a request tells too little; nothing where it tells enough."""
+        for shown in (expected, *self._as_a_turn(expected)):
+            yield shown
+            if self.looks_continued and shown[-1].said not in self.window:
+                last = Shown(shown[-2].said, sent(shown[-2].text, self.style) + shown[-1].text)
+                yield [*shown[:-2], last]
+
+    def _as_a_turn(self, expected: list[Shown]) -> Iterator[list[Shown]]:
+        """The same where it is clear that the last message was not continued."""
         rest = expected[len(self._head()) :]
         if self._tells_little():
             reply = expected[-1:] if expected[-1].said not in self.window else []
             yield [Shown(said, said.text) for said in self.window] + reply
-        if self.looks_continued and expected[-1].said not in self.window:
-            continued = Shown(expected[-2].said, sent(expected[-2].text, self.style) + expected[-1].text)
-            yield [*expected[:-2], continued]
         nearest = self._edit_of_the_nearest()
         if nearest != self._head():
             yield nearest + rest
