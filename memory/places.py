@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from memory.glue import joined
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
+from memory.reading import may_be
 from memory.transcript import TreeView
 
 FARTHEST = 64
@@ -17,9 +18,14 @@ FARTHEST_EDIT = 8
 def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
     """How many of the path's first `end` messages stand before the row; those between leave the path.
 
-    A message that the tree holds comes back to where it stood, or to where it stands with text glued to it;
-    any other is an edit of the nearest one of its role, or a new one where there is none near.
+    One that stands there without what is glued to it here is replaced. A message that the tree holds comes
+    back to where it stood, or to where it stands with text glued to it; any other is an edit of the nearest
+    one of its role, or a new one where there is none near.
     """
+    nearest = range(end - 1, max(-1, end - 1 - FARTHEST_EDIT), -1)
+    beside = next((n for n in nearest if tree.role(path[n]) == row.role), end)
+    if row.glued and beside < end and tree.fingerprint(path[beside]) in may_be(row):
+        return beside
     glued = [at for i in tree.within(row.fingerprint) if (at := path.position(i)) is not None and at < end]
     if glued:
         return max(glued)
@@ -28,8 +34,7 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
     ]
     if places:
         return max(places)
-    nearest = range(end - 1, max(-1, end - 1 - FARTHEST_EDIT), -1)
-    return next((n for n in nearest if tree.role(path[n]) == row.role), end)
+    return beside
 
 
 def merged_before(
