@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from server.sessions.protocol import ChatEvent
 from tests.truth.chat import USER, Chat, Said
 from tests.truth.front_end import Style, Wanted, request
 from tests.truth.memory_under_test import Kept, Memory
@@ -115,3 +116,14 @@ async def test_a_chat_is_found_by_its_messages_although_another_has_them_merged(
     merged = [CARD, user("One.", "Two."), character("Three."), user("Four.", NOTE), character("Five.")]
     goes_on = await memory.turn([*merged, user("Six.")], ["Seven."])
     assert goes_on.session.session_id == kept.session.session_id
+
+
+async def test_a_first_message_to_which_a_note_is_glued_again_stands_in_its_place(memory: Memory) -> None:
+    await memory.turn([CARD, character(GREETING), user("One.")], ["Two."], chat_id="chat-1")
+    glued, plain = [user("One.", NOTE), character("Two.")], [user("One."), character("Two.")]
+    await memory.tell("chat-1", ChatEvent(type="hide", messages=plain))
+    await memory.turn([CARD, *glued, user("Three.")], ["Four."], chat_id="chat-1")
+    longer = [*plain, user("Three."), character("Four."), user("Five.")]
+    await memory.turn([CARD, *longer], ["Six."], chat_id="chat-1")
+    kept = await memory.turn([CARD, *glued, user("Seven.")], ["Eight."], chat_id="chat-1")
+    assert [text.split("\n")[0] for text in texts(kept)] == ["One.", "Two.", "Seven.", "Eight."]
