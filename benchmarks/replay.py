@@ -58,6 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, help="where the figures go")
     options = parser.parse_args(arguments)
     captures = read_captures(options.captures)
+    if not captures:
+        parser.error(f"no captured requests (*.json) in {options.captures}")
     lines = replay(captures, untagged=options.untagged)
     tables = {
         "without the tag": confusion(captures, tagged=False),
