@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_va
 from memory.stored import Message, Session
 from server.chat.protocol import RequestMessage, without_surrogates
 from server.sessions.lookup import said
+from server.sillytavern import word_of
 
 
 class SessionObject(BaseModel):
@@ -102,6 +103,12 @@ class ChatEvent(BaseModel):
     @classmethod
     def _is_unicode(cls, event: Any) -> Any:  # Any: JSON
         return without_surrogates(event)
+
+    @field_validator("new_chat_id", "new_character")
+    @classmethod
+    def _is_filled_in(cls, name: str) -> str:
+        """Names as requests tell them: without spaces around them; unfilled macros are none."""
+        return word_of(name)
 
     @field_validator("messages")
     @classmethod

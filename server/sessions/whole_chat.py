@@ -21,15 +21,15 @@ async def renamed(resources: Resources, name: str, event: ChatEvent) -> EventTak
 
     What the chat showed under its new name before this was told is a branch of it: the two become one.
     """
-    if not event.new_chat_id.strip() and not event.new_character.strip():
+    if not event.new_chat_id and not event.new_character:
         raise BadRequest("new_chat_id or new_character must say what the name is now.", param="new_chat_id")
     async with _held(resources, name, event) as (session, twin):
         if session is None:
             return EventTaken(type=event.type)
         line = replace(
             line_of(session),
-            chat_id=event.new_chat_id.strip() or session.chat_id,
-            character=event.new_character.strip() or session.character,
+            chat_id=event.new_chat_id or session.chat_id,
+            character=event.new_character or session.character,
             path=(twin or session).path.ranges,
             updated_at=(twin or session).updated_at,
         )

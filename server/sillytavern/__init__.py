@@ -3,7 +3,7 @@
 from server.sillytavern.interpretation import Interpretation, interpret
 from server.sillytavern.markers import DEFAULT, MAIN_PROMPT, Markers, markers_of
 from server.sillytavern.names import EXAMPLE_NAMES
-from server.sillytavern.tag import told_whose
+from server.sillytavern.tag import told_whose, word_of
 
 __all__ = [
     "DEFAULT",
@@ -14,4 +14,5 @@ __all__ = [
     "interpret",
     "markers_of",
     "told_whose",
+    "word_of",
 ]

@@ -15,6 +15,9 @@ What the body alone cannot tell (a tag with `kind` settles each):
   does that was sent without post-history instructions. It is taken for a normal turn unless CONTINUE_PREFILL
   is set or a system message stands before the message, as post-history instructions do; merged into a single
   message it always is.
+- What a user types into SillyTavern is taken for a quiet prompt, an impersonation or a continue where
+  post-processing merged the system messages and its last paragraph begins as the text of one does. Other
+  clients' users may write what they like.
 - An empty message is taken for a continue where the setting is set, or where there are no post-history
   instructions and a note or narrator stands directly before the character's last message.
 - With edited markers a continue is a normal turn, and an impersonation a normal turn or, unstreamed, quiet.
@@ -30,7 +33,7 @@ from typing import Any
 
 from graph.state import ChatMessage, Kind
 from nodes.persona import find_card
-from server.sillytavern.kinds import read_kind
+from server.sillytavern.kinds import is_sillytaverns, read_kind
 from server.sillytavern.markers import DEFAULT, Markers
 from server.sillytavern.names import distinct, read_names, shows_group
 from server.sillytavern.nudges import without_nudges
@@ -84,7 +87,8 @@ def interpret(
     names = [name for name in named if len(name) <= LONGEST_NAME][:NAMES]
     others = frozenset(names) - {character}
     kind, tagged = read_kind(body, headers, messages, tag, markers, others)
-    nudged = without_nudges(messages, kind, tagged, markers)
+    nudges = tagged or is_sillytaverns(body, headers)
+    nudged = without_nudges(messages, kind, tagged, markers) if nudges else {}
     shown = [m | {"content": nudged[i]} if i in nudged else m for i, m in enumerate(messages)]
     left = nudged | {i: text for i, text in spoken(shown, tag.injected, names, markers)}
     said = [[i, left[i]] for i in sorted(left)]

@@ -12,6 +12,9 @@ from server.sillytavern.markers import BREAK, MAIN, PREFIX, Markers, has_line, i
 from server.sillytavern.nudges import is_rewritten
 from server.sillytavern.tag import Tag, header, word_of
 
+SETS = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens"})
+"""Fields of each request of SillyTavern 1.19's for a Custom endpoint."""
+
 
 def read_kind(
     body: Mapping[str, Any],  # Any: a request as it came
@@ -23,8 +26,8 @@ def read_kind(
 ) -> tuple[Kind, bool]:
     """The kind, and whether the tag told it. `others` are the names of those who do not answer."""
     streams = body.get("stream") is True
+    from_sillytavern = tag.kind_is_last or is_sillytaverns(body, headers)
     if not streams and _is_bare(messages, markers):
-        from_sillytavern = tag.kind_is_last or header(headers, "user-agent").startswith("node-fetch")
         doubted = tag.kind is None or tag.kind_is_last or (tag.kind == "quiet" and from_sillytavern)
         starts_chat = bool(tag.chat_id or word_of(body.get("user"))) and not from_sillytavern
         bare = _bare_kind(messages, markers, from_sillytavern) if doubted and not starts_chat else None
@@ -32,7 +35,15 @@ def read_kind(
             return bare, tag.kind == bare
     if tag.kind is not None:
         return tag.kind, True
-    return _full_kind(messages, streams, markers, others), False
+    if not messages:
+        return "normal", False
+    closing = _closing_text(messages, from_sillytavern)
+    return _full_kind(messages, closing, streams, markers, others), False
+
+
+def is_sillytaverns(body: Mapping[str, Any], headers: Mapping[str, str]) -> bool:  # Any: as read_kind's
+    """Whether SillyTavern sent it: its own client did, or it sets what SillyTavern always sets."""
+    return header(headers, "user-agent").startswith("node-fetch") or body.keys() >= SETS
 
 
 def _is_bare(messages: Sequence[ChatMessage], markers: Markers) -> bool:
@@ -60,13 +71,14 @@ def _bare_kind(messages: Sequence[ChatMessage], markers: Markers, from_sillytave
 
 
 def _full_kind(
-    messages: Sequence[ChatMessage], streams: bool, markers: Markers, others: frozenset[str]
+    messages: Sequence[ChatMessage],
+    closing: str,
+    streams: bool,
+    markers: Markers,
+    others: frozenset[str],
 ) -> Kind:
-    if not messages:
-        return "normal"
     chat_end = max((i for i, m in enumerate(messages) if role_of(m) != "system"), default=-1)
     trailing = messages[chat_end + 1 :]
-    closing = _closing_text(messages)
     if has_line(closing, markers.impersonation):
         return "impersonate"
     if _is_continue(messages, chat_end, closing, markers, others):
@@ -105,10 +117,10 @@ def _is_moved(messages: Sequence[ChatMessage]) -> bool:
     return chat and role_of(messages[-2]) == "system"
 
 
-def _closing_text(messages: Sequence[ChatMessage]) -> str:
+def _closing_text(messages: Sequence[ChatMessage], from_sillytavern: bool) -> str:
     """The last message if it is a system message, or what post-processing glued to a user message's end."""
     text = text_in(messages[-1])
     if role_of(messages[-1]) == "system":
         return text
-    is_users = role_of(messages[-1]) == "user" and is_rewritten(messages)
+    is_users = from_sillytavern and role_of(messages[-1]) == "user" and is_rewritten(messages)
     return text.rsplit(BREAK, 1)[-1] if is_users else ""

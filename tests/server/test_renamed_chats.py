@@ -142,6 +142,7 @@ async def test_a_chat_that_is_not_stored_is_deleted_by_nobody_elses_name(
     assert await sessions(live) == [("New", "Mira", 5)]
 
 
-async def test_a_new_name_must_be_told(live: Live, chat: Chat) -> None:
-    answer = await tell(live, "Old", "chat_renamed", status=400)
+@pytest.mark.parametrize("name", ["", " ", "{{chatName}}"])
+async def test_a_new_name_must_be_told(live: Live, chat: Chat, name: str) -> None:
+    answer = await tell(live, "Old", "chat_renamed", status=400, new_chat_id=name)
     assert answer["error"]["param"] == "new_chat_id"
