@@ -77,13 +77,18 @@ def _align(
 
 
 def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
-    """Unsettled messages that stand unchanged while the chat went on: glue would have moved."""
-    newest = next((n for n in reversed(range(len(found.rows))) if reading.rows[n].role == "user"), None)
+    """Unsettled messages that stand unchanged while the chat went on: glue would have moved.
+
+    That it went on tells what the user said after them before the newest message, which may be instructions
+    that end the prompt whenever the character speaks again.
+    """
+    theirs = [n for n, row in enumerate(reading.rows) if row.role == "user"]
+    went_on = max((n for n in theirs[:-1] if found.rows[n] is not None), default=0)
     trimmed = {settled.id for settled in reading.settled}
     return [
         Settled(i, row.text, row.fingerprint)
-        for n, (i, row) in enumerate(zip(found.rows, reading.rows, strict=True))
-        if i is not None and n != newest and tree.unsettled(i) and i not in trimmed
+        for i, row in zip(found.rows[:went_on], reading.rows, strict=False)
+        if i is not None and tree.unsettled(i) and i not in trimmed
     ]
 
 

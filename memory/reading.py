@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from memory.glue import glue_of, joined, paragraphs, readings, said_paragraphs
+from memory.glue import beside, glue_of, joined, paragraphs, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.runs import StoredRuns, row_part, stored_part
@@ -96,17 +96,21 @@ def _trims(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incom
 def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incoming | None:
     """The unsettled message of the path in whose place the row stands with other glue: both have what was said.
 
-    What else the message has ends other rows now.
+    What else the message has ends other rows now, or stands on the other side of what was said. What else the
+    row has is glue where it is known, or where the answer follows that was given without it.
     """
     parts = said_paragraphs(row)
     for mark, said in readings(row.role, parts):
         for i in tree.within(mark):
-            rest = glue_of([part for part in tree.paragraphs(i) if part not in said])
-            moved = rest and rest <= reading.tails and rest.isdisjoint(glue_of(parts))
+            here, there = beside(row.role, parts, mark), beside(row.role, tree.paragraphs(i), mark)
+            rest, more = there.glue, here.glue
+            moved = rest and rest <= reading.tails and there.is_apart_from(here)
+            is_glue = all(part in rest or part in reading.glue or tree.is_glue(part) for part in more)
             taken = any(i == other.id for other in reading.settled)
-            if moved and not taken and _stands_there(i, path, tree, reading):
+            stands = _stands_there(i, path, tree, reading) if is_glue else _follows(i, path, tree, reading)
+            if moved and not taken and stands:
                 part = row_part(row, said)
-                reading.glue |= rest | glue_of([other for other in parts if other not in said])
+                reading.glue |= rest | more
                 if tree.ids_of(part.fingerprint):
                     return part
                 reading.settled.append(Settled(i, part.text, part.fingerprint))
@@ -137,8 +141,14 @@ def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
     if at is None:
         return False
     before = reading.rows[-1].fingerprint if reading.rows else None
-    beside = at > 0 and before == tree.fingerprint(path[at - 1])
-    return beside or (at + 1 < len(path) and tree.fingerprint(path[at + 1]) in reading.after)
+    is_after = at > 0 and before == tree.fingerprint(path[at - 1])
+    return is_after or _follows(i, path, tree, reading)
+
+
+def _follows(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
+    """Whether the row after the one being read is what follows a message on the path."""
+    at = path.position(i)
+    return at is not None and at + 1 < len(path) and tree.fingerprint(path[at + 1]) in reading.after
 
 
 def may_be(row: Incoming) -> set[int]:
