@@ -59,7 +59,9 @@ class Beside:
 def beside(role: str, parts: Sequence[str], said: int) -> Beside:
     """What stands beside the run of paragraphs that has the fingerprint `said`, which is one of them."""
     first, last = next(
-        (first, last) for first, last in runs(len(parts)) if fingerprint(role, joined(parts[first:last])) == said
+        (first, last)
+        for first, last in runs(len(parts))
+        if fingerprint(role, joined(parts[first:last])) == said
     )
     return Beside(glue_of(parts[:first]), glue_of(parts[last:]))
 

@@ -127,3 +127,36 @@ async def test_a_first_message_to_which_a_note_is_glued_again_stands_in_its_plac
     await memory.turn([CARD, *longer], ["Six."], chat_id="chat-1")
     kept = await memory.turn([CARD, *glued, user("Seven.")], ["Eight."], chat_id="chat-1")
     assert [text.split("\n")[0] for text in texts(kept)] == ["One.", "Two.", "Seven.", "Eight."]
+
+
+async def test_a_second_message_that_was_not_answered_is_no_note(memory: Memory) -> None:
+    first = [CARD, character(GREETING)]
+    await memory.turn([*first, user("Who?", INSTRUCTIONS)], ["A guest."], chat_id="chat-1")
+    more = [user("Who?", "And why?", NOTE), character("A tired one."), user("I see.", INSTRUCTIONS)]
+    kept = await memory.turn([*first, *more], ["Hm."], chat_id="chat-1")
+    assert texts(kept)[1] == f"Who?\n\nAnd why?\n\n{NOTE}"
+    assert kept.path[1].unsettled
+
+
+async def test_a_note_that_goes_from_before_a_message_to_behind_it_is_none_of_it(memory: Memory) -> None:
+    first = [CARD, character(GREETING)]
+    glued = user(NOTE, "Who?", "And why?", INSTRUCTIONS)
+    before = await memory.turn([*first, glued], ["A guest."])
+    later = [user("Who?", "And why?", NOTE), character("A guest."), user("I see.", INSTRUCTIONS)]
+    kept = await memory.turn([*first, *later], ["Hm."])
+    assert kept.session.session_id == before.session.session_id
+    longer = [user("Who?", "And why?"), *later[1:2], user("I see.", NOTE), character("Hm.")]
+    kept = await memory.turn([*first, *longer, user("Well.", INSTRUCTIONS)], ["Yes?"])
+    assert texts(kept)[1] == "Who?\n\nAnd why?"
+
+
+async def test_a_note_that_stays_because_nobody_said_more_is_not_taken_for_said(memory: Memory) -> None:
+    """A reply is continued, then the character speaks again: only the instructions move."""
+    asked = [CARD, user("Who?", NOTE, "And why?", INSTRUCTIONS), character("A guest")]
+    await memory.turn(asked, [" of ours."], kind="continue", chat_id="chat-1")
+    spoke = [CARD, user("Who?", NOTE, "And why?"), character("A guest of ours."), user(INSTRUCTIONS)]
+    kept = await memory.turn(spoke, ["He is tired."], chat_id="chat-1")
+    assert kept.path[0].unsettled
+    shown = [CARD, user("Who?", "And why?"), character("A guest of ours.", "He is tired.")]
+    kept = await memory.turn([*shown, user("I see.", INSTRUCTIONS)], ["Yes?"], chat_id="chat-1")
+    assert texts(kept)[0] == "Who?\n\nAnd why?"
