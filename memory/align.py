@@ -12,7 +12,6 @@ from itertools import pairwise
 from typing import Protocol
 
 from memory.alignment import Alignment, Change, users_of, with_moved
-from memory.glue import paragraphs
 from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
 from memory.path import Path, PathBuilder, encode
@@ -52,9 +51,10 @@ def align(
     """
     reading = read(window, path, tree)
     found = _align(reading.rows, path, tree, pinned=pinned, continues=continues)
-    return replace(
-        found, window=reading.rows, settled=_settled(found, reading, tree), glue=sorted(reading.glue)
-    )
+    settled = [*reading.settled]
+    if found.change == "append":
+        settled += _shown_again(found, reading, tree)
+    return replace(found, window=reading.rows, settled=settled, glue=sorted(reading.glue))
 
 
 def _align(
@@ -76,22 +76,14 @@ def _align(
     return _matched(window, path, tree, found, pinned=pinned, continues=continues)
 
 
-def _settled(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
-    """The unsettled messages that the window shows without glue.
+def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
+    """Unsettled messages that stand unchanged while the chat went on: glue would have moved.
 
-    Of several paragraphs some may be a note that stands where it stood: that one would have moved tells what
-    the user said since, before the newest message, which may be instructions that end the prompt whenever the
-    character speaks again.
+    That it went on tells what the user said after them before the newest message, which may be instructions
+    that end the prompt whenever the character speaks again.
     """
     theirs = [n for n, row in enumerate(reading.rows) if row.role == "user"]
     went_on = max((n for n in theirs[:-1] if found.rows[n] is not None), default=0)
-    still = {i for n, i in enumerate(found.rows) if n >= went_on and reading.rows[n].glued}
-    trimmed = [said for said in reading.settled if said.id not in still or len(paragraphs(said.text)) == 1]
-    return trimmed + (_shown_again(found, reading, tree, went_on) if found.change == "append" else [])
-
-
-def _shown_again(found: Alignment, reading: Reading, tree: TreeView, went_on: int) -> list[Settled]:
-    """Unsettled messages before a row that stand unchanged."""
     trimmed = {settled.id for settled in reading.settled}
     return [
         Settled(i, row.text, row.fingerprint)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,23 @@ async def test_a_note_that_stays_because_nobody_said_more_is_not_taken_for_said(
     shown = [CARD, user("Who?", "And why?"), character("A guest of ours.", "He is tired.")]
     kept = await memory.turn([*shown, user("I see.", INSTRUCTIONS)], ["Yes?"], chat_id="chat-1")
     assert texts(kept)[0] == "Who?\n\nAnd why?"
+
+
+async def test_a_phrase_that_lost_its_note_stands_where_it_stood_although_it_is_said_again(
+    memory: Memory,
+) -> None:
+    """Single-message mode: the last reply is swiped, and the older of two exchanges that are the same has no note."""
+    opening, *said = [
+        Said("user" if n % 2 else "assistant", USER if n % 2 else "Mira", [text])
+        for n, text in enumerate((GREETING, "One?", "Two.", "Yes.", "Nods.", "Yes.", "Nods."))
+    ]
+    chat, bare = Chat(["Mira"], "chat-1"), Style(mode="single", names="content")
+    for end, style in ((1, bare), (3, bare), (5, replace(bare, note_depth=2))):
+        window = messages_of(chat, [opening, *said[:end]], style, NOTE)
+        await memory.turn(window, [said[end].text], chat_id="chat-1")
+    window = messages_of(chat, [opening, *said[:5]], bare, NOTE)
+    kept = await memory.turn(window, ["Shrugs."], chat_id="chat-1")
+    assert texts(kept) == [*(GREETING, "One?", "Two.", "Yes.", "Nods.", "Yes.", "Shrugs.")]
+    assert [message.unsettled for message in kept.path] == [False] * 7
+    tree = await memory.stored(kept.session.key)
+    assert sum(message.text == "Yes." for message in tree) == 2
