@@ -181,3 +181,16 @@ async def test_a_phrase_that_lost_its_note_stands_where_it_stood_although_it_is_
     assert [message.unsettled for message in kept.path] == [False] * 7
     tree = await memory.stored(kept.session.key)
     assert sum(message.text == "Yes." for message in tree) == 2
+
+
+async def test_what_stands_before_merged_messages_stays_where_the_window_begins_with_them_apart(
+    memory: Memory,
+) -> None:
+    """Names before messages tell them apart now; the reply was edited."""
+    await memory.turn([CARD, user("Zero.")], [GREETING], chat_id="chat-1")
+    merged = [CARD, user("Zero."), character(GREETING), user("One.", "Two.", INSTRUCTIONS)]
+    await memory.turn(merged, ["Three."], chat_id="chat-1")
+    apart = [user("Alex: One.", "Alex: Two.", NOTE), character("Mira: Four."), user("Alex: Five.")]
+    kept = await memory.turn([CARD, *apart], ["Six."], chat_id="chat-1")
+    assert texts(kept)[:3] == ["Zero.", GREETING, "Alex: One."]
+    assert len(kept.path) == 7
