@@ -16,7 +16,7 @@ from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
 from memory.path import Path, PathBuilder, encode
 from memory.places import merged_before, place_before
-from memory.reading import Reading, read
+from memory.reading import Reading, may_be, read
 from memory.reuse import stored_again
 from memory.stored import Settled
 from memory.transcript import TreeView
@@ -65,6 +65,9 @@ def _align(
     if pinned and len(window) == 1 and window[0].role == "user":
         return _lone(window, path, tree)
     found = matches(window, path, tree)
+    merged_at = _begins_merged(window, path, tree) if pinned and not found else None
+    if merged_at is not None:
+        return _unmatched(window, path, tree, merged_at)
     known = sum(bool(tree.ids_of(row.fingerprint)) for row in window)
     if known >= len(found) + TELLING_ROWS or (pinned and not found):
         line = _line_elsewhere(window, path, tree)
@@ -77,13 +80,18 @@ def _align(
 
 
 def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:
-    """Unsettled messages that stand unchanged while the chat went on: glue would have moved."""
-    newest = next((n for n in reversed(range(len(found.rows))) if reading.rows[n].role == "user"), None)
+    """Unsettled messages that stand unchanged while the chat went on: glue would have moved.
+
+    That it went on tells what the user said after them before the newest message, which may be instructions
+    that end the prompt whenever the character speaks again.
+    """
+    theirs = [n for n, row in enumerate(reading.rows) if row.role == "user"]
+    went_on = max((n for n in theirs[:-1] if found.rows[n] is not None), default=0)
     trimmed = {settled.id for settled in reading.settled}
     return [
         Settled(i, row.text, row.fingerprint)
-        for n, (i, row) in enumerate(zip(found.rows, reading.rows, strict=True))
-        if i is not None and n != newest and tree.unsettled(i) and i not in trimmed
+        for i, row in zip(found.rows[:went_on], reading.rows, strict=False)
+        if i is not None and tree.unsettled(i) and i not in trimmed
     ]
 
 
@@ -201,26 +209,22 @@ def _tail_change(
     return "edit"
 
 
-def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
-    """Nothing in common: the window is the path; an empty window leaves the path as it is."""
-    laid = PathBuilder([] if window else path.ranges)
+def _begins_merged(window: Sequence[Incoming], path: Path, tree: TreeView) -> int | None:
+    """The place of the message in which the window's first two messages stand on the path, written as one."""
+    merged = [{i for mark in may_be(row) for i in tree.within(mark)} for row in window[:2]]
+    both = merged[0] & merged[1] if len(merged) == 2 else set()
+    return max((at for i in both if (at := path.position(i)) is not None), default=None)
+
+
+def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView, head: int = 0) -> Alignment:
+    """Nothing in common: after the path's head the window is the path; an empty one leaves it as it is."""
+    head = head if window else len(path)
+    laid = PathBuilder(path.between(0, head))
     rows = _rows(window, tree, [], laid)
     shown = set(rows)
-    left = [i for i in path if i not in shown] if window else []
-    change: Change = "new" if window else "append"
-    return Alignment(
-        change,
-        laid.ranges,
-        rows,
-        0,
-        0,
-        left,
-        users_of(left, tree),
-        [],
-        0 if window else len(path),
-        change,
-        [],
-    )
+    left = [i for i in path.slice(head) if i not in shown]
+    change: Change = ("edit" if head else "new") if window else "append"
+    return Alignment(change, laid.ranges, rows, 0, 0, left, users_of(left, tree), [], head, change, [])
 
 
 def _lone(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from memory.incoming import BLANK_LINE, Incoming, fingerprint
 from memory.stored import Message
@@ -36,6 +37,33 @@ def readings(role: str, parts: Sequence[str]) -> Iterator[tuple[int, Sequence[st
     for first, last in runs(len(parts)):
         if last - first < len(parts):
             yield fingerprint(role, joined(parts[first:last])), parts[first:last]
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """Identities of the paragraphs before and after what was said."""
+
+    before: set[int]
+    after: set[int]
+
+    @property
+    def glue(self) -> set[int]:
+        """All of them."""
+        return self.before | self.after
+
+    def is_apart_from(self, other: Beside) -> bool:
+        """Whether none stands on the same side there."""
+        return self.before.isdisjoint(other.before) and self.after.isdisjoint(other.after)
+
+
+def beside(role: str, parts: Sequence[str], said: int) -> Beside:
+    """What stands beside the run of paragraphs that has the fingerprint `said`, which is one of them."""
+    first, last = next(
+        (first, last)
+        for first, last in runs(len(parts))
+        if fingerprint(role, joined(parts[first:last])) == said
+    )
+    return Beside(glue_of(parts[:first]), glue_of(parts[last:]))
 
 
 def runs(length: int) -> Iterator[tuple[int, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -29,32 +29,49 @@ Matches = list[Match]
 
 def matches(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
     """The rows found on the path, in order; ties go to the newest messages. Neither may be empty."""
-    return _plain(window, path, tree) or _longest(window, path, tree)
+    exactly, but_for_glue = _exact_run, _run_but_for_glue
+    plain = _plain(window, path, tree, exactly) or _plain(window, path, tree, but_for_glue)
+    return plain or _longest(window, path, tree)
 
 
-def _plain(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
+Run = Callable[[Sequence[Incoming], int, int, Path, TreeView], Matches]
+
+
+def _plain(window: Sequence[Incoming], path: Path, tree: TreeView, run: Run) -> Matches:
     """The window that shows the path's end: with nothing new, without the last reply, or with one more row.
 
     Where a chat repeats itself so exactly that it could be either, one message more is meant, unless the
     window reaches the path's beginning.
     """
     start = len(path) - len(window)
-    same = _run(window, len(window), start, path, tree)
+    same = run(window, len(window), start, path, tree)
     if same:
         return same
-    append = _run(window, len(window) - 1, start + 1, path, tree) if len(window) > 1 else []
-    retry = _run(window, len(window), start - 1, path, tree) if tree.role(path[-1]) == "assistant" else []
+    append = run(window, len(window) - 1, start + 1, path, tree) if len(window) > 1 else []
+    retry = run(window, len(window), start - 1, path, tree) if tree.role(path[-1]) == "assistant" else []
     return retry if start == 1 or not append else append
 
 
-def _run(window: Sequence[Incoming], length: int, start: int, path: Path, tree: TreeView) -> Matches:
+def _exact_run(window: Sequence[Incoming], length: int, start: int, path: Path, tree: TreeView) -> Matches:
     """The first `length` rows against the path from position `start`: all of them or none."""
+    found = _run_but_for_glue(window, length, start, path, tree)
+    return found if len(found) == length else []
+
+
+def _run_but_for_glue(
+    window: Sequence[Incoming], length: int, start: int, path: Path, tree: TreeView
+) -> Matches:
+    """Those of the first `length` rows that are the path's messages from position `start`, where each other one is
+    the message in its place without what was glued to that; none where one is not, or the first one is no match."""
     if start < 0 or tree.fingerprint(path[start]) != window[0].fingerprint:
         return []
-    ids = path.slice(start, start + length)
-    if any(tree.fingerprint(i) != row.fingerprint for i, row in zip(ids, window, strict=False)):
-        return []
-    return [Match(row, start + row, i) for row, i in enumerate(ids)]
+    found = []
+    for row, i in enumerate(path.slice(start, start + length)):
+        if tree.fingerprint(i) == window[row].fingerprint:
+            found.append(Match(row, start + row, i))
+        elif i not in tree.within(window[row].fingerprint):
+            return []
+    return found
 
 
 @dataclass(slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from memory.glue import glue_of, joined, paragraphs, readings, said_paragraphs
+from memory.glue import beside, glue_of, joined, paragraphs, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.runs import StoredRuns, row_part, stored_part
@@ -31,6 +31,8 @@ class Reading:
     """Fingerprints that the row after the one being read may turn out to have."""
     tails: set[int] = field(default_factory=set)
     """Their paragraphs but the first: of these some may be glue."""
+    went_on: bool = True
+    """The user said more after the row being read: a note in it would have moved."""
 
 
 def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
@@ -38,10 +40,25 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     reading = Reading(shown={row.fingerprint for row in window})
     if any(row.glued for row in window):
         reading.tails = glue_of([part for row in window if row.glued for part in said_paragraphs(row)[1:]])
+    said_last = _said_last(window, tree)
     for n, row in enumerate(window):
         reading.after = may_be(window[n + 1]) if n + 1 < len(window) else set()
+        reading.went_on = n < said_last
         reading.rows += _read_row(row, path, tree, reading, newest=n == len(window) - 1)
     return reading
+
+
+def _said_last(window: Sequence[Incoming], tree: TreeView) -> int:
+    """The last row that the user certainly said: one after it is nothing but what was glued to others, as
+    instructions are that end the prompt where the character speaks again."""
+    theirs = [n for n, row in enumerate(window) if row.role == "user"]
+    said = (n for n in reversed(theirs) if not all(_may_be_glue(p, tree) for p in said_paragraphs(window[n])))
+    return next(said, -1)
+
+
+def _may_be_glue(part: str, tree: TreeView) -> bool:
+    mark = fingerprint("system", part)
+    return tree.is_glue(mark) or any(part in tree.paragraphs(i)[1:] for i in tree.glued_to(mark))
 
 
 def paragraphs_of(row: Incoming) -> list[Incoming]:
@@ -56,7 +73,7 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
     if _is_stored(row, path, tree, reading):
         _learn(row, path, tree, reading)
         return [replace(row, unsettled=may_be_glued)]
-    settled = None if newest and may_be_glued else _trims(row, path, tree, reading)
+    settled = None if may_be_glued and not reading.went_on else _trims(row, path, tree, reading)
     if settled is None and may_be_glued and not newest:
         settled = _trims_both(row, path, tree, reading)
     if settled is not None:
@@ -96,17 +113,21 @@ def _trims(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incom
 def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incoming | None:
     """The unsettled message of the path in whose place the row stands with other glue: both have what was said.
 
-    What else the message has ends other rows now.
+    What else the message has ends other rows now, or stands on the other side of what was said. What else the
+    row has is glue where it is known, or where the answer follows that was given without it.
     """
     parts = said_paragraphs(row)
     for mark, said in readings(row.role, parts):
         for i in tree.within(mark):
-            rest = glue_of([part for part in tree.paragraphs(i) if part not in said])
-            moved = rest and rest <= reading.tails and rest.isdisjoint(glue_of(parts))
+            here, there = beside(row.role, parts, mark), beside(row.role, tree.paragraphs(i), mark)
+            rest, more = there.glue, here.glue
+            moved = rest and rest <= reading.tails and there.is_apart_from(here)
+            is_glue = all(one in rest or one in reading.glue or tree.is_glue(one) for one in more)
             taken = any(i == other.id for other in reading.settled)
-            if moved and not taken and _stands_there(i, path, tree, reading):
+            stands = _stands_there(i, path, tree, reading) if is_glue else _follows(i, path, tree, reading)
+            if moved and not taken and stands and (reading.went_on or len(said) == 1):
                 part = row_part(row, said)
-                reading.glue |= rest | glue_of([other for other in parts if other not in said])
+                reading.glue |= rest | more
                 if tree.ids_of(part.fingerprint):
                     return part
                 reading.settled.append(Settled(i, part.text, part.fingerprint))
@@ -137,8 +158,14 @@ def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
     if at is None:
         return False
     before = reading.rows[-1].fingerprint if reading.rows else None
-    beside = at > 0 and before == tree.fingerprint(path[at - 1])
-    return beside or (at + 1 < len(path) and tree.fingerprint(path[at + 1]) in reading.after)
+    is_after = at > 0 and before == tree.fingerprint(path[at - 1])
+    return is_after or _follows(i, path, tree, reading)
+
+
+def _follows(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
+    """Whether the row after the one being read is what follows a message on the path."""
+    at = path.position(i)
+    return at is not None and at + 1 < len(path) and tree.fingerprint(path[at + 1]) in reading.after
 
 
 def may_be(row: Incoming) -> set[int]:

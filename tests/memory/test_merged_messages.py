@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -127,3 +128,69 @@ async def test_a_first_message_to_which_a_note_is_glued_again_stands_in_its_plac
     await memory.turn([CARD, *longer], ["Six."], chat_id="chat-1")
     kept = await memory.turn([CARD, *glued, user("Seven.")], ["Eight."], chat_id="chat-1")
     assert [text.split("\n")[0] for text in texts(kept)] == ["One.", "Two.", "Seven.", "Eight."]
+
+
+async def test_a_second_message_that_was_not_answered_is_no_note(memory: Memory) -> None:
+    first = [CARD, character(GREETING)]
+    await memory.turn([*first, user("Who?", INSTRUCTIONS)], ["A guest."], chat_id="chat-1")
+    more = [user("Who?", "And why?", NOTE), character("A tired one."), user("I see.", INSTRUCTIONS)]
+    kept = await memory.turn([*first, *more], ["Hm."], chat_id="chat-1")
+    assert texts(kept)[1] == f"Who?\n\nAnd why?\n\n{NOTE}"
+    assert kept.path[1].unsettled
+
+
+async def test_a_note_that_goes_from_before_a_message_to_behind_it_is_none_of_it(memory: Memory) -> None:
+    first = [CARD, character(GREETING)]
+    glued = user(NOTE, "Who?", "And why?", INSTRUCTIONS)
+    before = await memory.turn([*first, glued], ["A guest."])
+    later = [user("Who?", "And why?", NOTE), character("A guest."), user("I see.", INSTRUCTIONS)]
+    kept = await memory.turn([*first, *later], ["Hm."])
+    assert kept.session.session_id == before.session.session_id
+    longer = [user("Who?", "And why?"), *later[1:2], user("I see.", NOTE), character("Hm.")]
+    kept = await memory.turn([*first, *longer, user("Well.", INSTRUCTIONS)], ["Yes?"])
+    assert texts(kept)[1] == "Who?\n\nAnd why?"
+
+
+async def test_a_note_that_stays_because_nobody_said_more_is_not_taken_for_said(memory: Memory) -> None:
+    """A reply is continued, then the character speaks again: only the instructions move."""
+    asked = [CARD, user("Who?", NOTE, "And why?", INSTRUCTIONS), character("A guest")]
+    await memory.turn(asked, [" of ours."], kind="continue", chat_id="chat-1")
+    spoke = [CARD, user("Who?", NOTE, "And why?"), character("A guest of ours."), user(INSTRUCTIONS)]
+    kept = await memory.turn(spoke, ["He is tired."], chat_id="chat-1")
+    assert kept.path[0].unsettled
+    shown = [CARD, user("Who?", "And why?"), character("A guest of ours.", "He is tired.")]
+    kept = await memory.turn([*shown, user("I see.", INSTRUCTIONS)], ["Yes?"], chat_id="chat-1")
+    assert texts(kept)[0] == "Who?\n\nAnd why?"
+
+
+async def test_a_phrase_that_lost_its_note_stands_where_it_stood_although_it_is_said_again(
+    memory: Memory,
+) -> None:
+    """Single-message mode: the last reply is swiped, and the older of two exchanges that are the same has no note."""
+    opening, *said = [
+        Said("user" if n % 2 else "assistant", USER if n % 2 else "Mira", [text])
+        for n, text in enumerate((GREETING, "One?", "Two.", "Yes.", "Nods.", "Yes.", "Nods."))
+    ]
+    chat, bare = Chat(["Mira"], "chat-1"), Style(mode="single", names="content")
+    for end, style in ((1, bare), (3, bare), (5, replace(bare, note_depth=2))):
+        window = messages_of(chat, [opening, *said[:end]], style, NOTE)
+        await memory.turn(window, [said[end].text], chat_id="chat-1")
+    window = messages_of(chat, [opening, *said[:5]], bare, NOTE)
+    kept = await memory.turn(window, ["Shrugs."], chat_id="chat-1")
+    assert texts(kept) == [*(GREETING, "One?", "Two.", "Yes.", "Nods.", "Yes.", "Shrugs.")]
+    assert [message.unsettled for message in kept.path] == [False] * 7
+    tree = await memory.stored(kept.session.key)
+    assert sum(message.text == "Yes." for message in tree) == 2
+
+
+async def test_what_stands_before_merged_messages_stays_where_the_window_begins_with_them_apart(
+    memory: Memory,
+) -> None:
+    """Names before messages tell them apart now; the reply was edited."""
+    await memory.turn([CARD, user("Zero.")], [GREETING], chat_id="chat-1")
+    merged = [CARD, user("Zero."), character(GREETING), user("One.", "Two.", INSTRUCTIONS)]
+    await memory.turn(merged, ["Three."], chat_id="chat-1")
+    apart = [user("Alex: One.", "Alex: Two.", NOTE), character("Mira: Four."), user("Alex: Five.")]
+    kept = await memory.turn([CARD, *apart], ["Six."], chat_id="chat-1")
+    assert texts(kept)[:3] == ["Zero.", GREETING, "Alex: One."]
+    assert len(kept.path) == 7
