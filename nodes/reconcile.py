@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -27,6 +27,8 @@ ROLES = {"human": "user", "ai": "assistant"}
 KNOWN_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 SYSTEM_ROLES = ("system", "developer")
 
+Ahead = Callable[[TurnState, TurnContext], None]
+
 
 @dataclass(frozen=True)
 class Reconcile:
@@ -35,9 +37,12 @@ class Reconcile:
     transcript: Transcript
     align: Aligner = align
     assigned: AssignedTurns = field(default_factory=AssignedTurns)
+    ahead: Ahead | None = None
+    """What can begin as soon as the plan is there."""
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
-        owner = (runtime.context or TurnContext()).owner
+        context = runtime.context or TurnContext()
+        owner = context.owner
         messages = [openai_shaped(m) for m in state.messages]
         turn = replace(
             turn_of(messages, state.request),
@@ -50,7 +55,10 @@ class Reconcile:
         session = await self._session(owner, turn.session_id, turn.forked_from)
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
         alignment = await self._align(turn, key, session)
-        return update | {"tree_id": key.tree_id} | planned(turn, session, alignment)
+        update |= {"tree_id": key.tree_id} | planned(turn, session, alignment)
+        if self.ahead is not None:
+            self.ahead(TurnState(**update), context)
+        return update
 
     @staticmethod
     def _session_of_run(runtime: Runtime[TurnContext], owner: str) -> str:
