@@ -29,10 +29,10 @@ from rich.table import Table
 
 from benchmarks.figures import keep
 from benchmarks.front_end import Body, FrontEnd
+from benchmarks.our_server import Bench, serving
 from benchmarks.provider import Answer, running
 from benchmarks.recall.data import Conversation, DataSet, Line, Question, locomo
 from benchmarks.recall.measures import mean, paired_interval
-from benchmarks.turn import Bench, serving
 from models.tokens import ENCODING
 
 WINDOW_TOKENS = 2_000

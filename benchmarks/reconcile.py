@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import keep
-from benchmarks.turn import ruler, summary, text
+from benchmarks.ruler import ruler, summary
+from benchmarks.seeded_chats import text
 from graph.context import TurnContext
 from graph.state import Turn, TurnState
 from memory.align import fingerprint, incoming

@@ -19,8 +19,9 @@ import httpx
 from rich.console import Console
 
 from benchmarks.figures import keep
+from benchmarks.our_server import Bench, serving
 from benchmarks.provider import Answer, running
-from benchmarks.turn import Bench, serving, text
+from benchmarks.seeded_chats import text
 
 SWIPES = 0.1
 """Share of the replies that were swiped once."""

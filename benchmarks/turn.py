@@ -8,134 +8,33 @@ loopback, our own embedding included. The chats come from a seed; the vectors of
 from __future__ import annotations
 
 import argparse
-import asyncio
 import hashlib
 import json
 import random
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from itertools import pairwise, takewhile
 from pathlib import Path
 from statistics import median, quantiles
 from typing import Any
 
 import httpx
-import numpy as np
 from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import keep
-from benchmarks.provider import Answer, Provider, running
+from benchmarks.our_server import Bench, serving
+from benchmarks.provider import Answer, running
+from benchmarks.ruler import ruler, summary
+from benchmarks.seeded_chats import SYSTEM, chat_of, seed_chat, text
 from graph.context import TurnContext
-from graph.resources import Resources
-from graph.settings import load_settings
-from memory.align import fingerprint
-from memory.stored import NewMessage, TreeKey, TurnWrite
-from memory.vectors import Item
-from models.weights import built_in_folder
-from server.dependencies import OWNER
-from server.serve import TurnServer, bind, serve_on, url_of
 
 SIZES = (100, 1_000, 10_000)
 LENGTHS = (30, 200)
 WINDOW = 100
 CARD = 8_000
-PAUSE = 0.1
 FIRST_CONTACT = 300
-WORDS = (
-    "lamp harbour storm kettle letter winter bridge garden silver quiet promise stranger window "
-    "morning river candle thunder island captain sister brother clock jam apple secret market forest "
-    "mountain violin painter remember forgive wander whisper gather follow answer listen carry open "
-    "borrow mend hide laugh cry wait old young blue green narrow heavy gentle bitter sudden early "
-    "late always never somewhere nobody "
-).split()
-RULER_TEXT = " ".join(WORDS[i % len(WORDS)] for i in range(30))
-SYSTEM = (
-    "You are Mira, keeper of a lighthouse who met Alex during a storm. Dry, loyal, forgetful about dates. "
-)
-
-
-@dataclass
-class Bench:
-    """A server and a provider under measurement, in this process."""
-
-    url: str
-    resources: Resources
-    loop: asyncio.AbstractEventLoop
-    provider: Provider
-    arrivals: list[float] = field(default_factory=list)
-
-    def settle(self) -> None:
-        """A moment between turns, as between people's, then until nothing is left to do in the background."""
-        time.sleep(PAUSE)
-        self.call(self.resources.worker.idle())
-
-    def call(self, coroutine: Any) -> Any:  # Any: whatever the coroutine returns
-        """Run a coroutine on the server's loop and wait for it."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop).result()
-
-
-def text(rng: random.Random, words: int) -> str:
-    """A message of so many words."""
-    return " ".join(rng.choice(WORDS) for _ in range(words)).capitalize() + "."
-
-
-def chat_of(rng: random.Random, length: int, words: int = 30) -> list[dict[str, str]]:
-    """A chat: user and assistant in turn, the character first."""
-    roles = ("assistant", "user")
-    return [{"role": roles[i % 2], "content": text(rng, words)} for i in range(length)]
-
-
-@contextmanager
-def serving(provider: Provider, folder: Path, **settings: Any) -> Iterator[Bench]:
-    """Our server on a free port, in a thread of this process (Any: values of settings)."""
-    loaded = load_settings(
-        db_path=folder, port=0, llm="openai:stub-model", openai_base_url=provider.base_url, **settings
-    )
-    listener = bind(loaded.host, 0)
-    ready: Future[Bench] = Future()
-    servers: list[TurnServer] = []
-
-    async def serve() -> None:
-        loop = asyncio.get_running_loop()
-        await serve_on(
-            listener,
-            loaded,
-            lambda resources, url, _: ready.set_result(Bench(url, resources, loop, provider)),
-            servers.append,
-        )
-
-    thread = threading.Thread(target=lambda: asyncio.run(serve()))
-    thread.start()
-    try:
-        bench = ready.result(timeout=120)
-        bench.url = url_of(listener)
-        yield bench
-    finally:
-        for server in servers:
-            server.should_exit = True
-        thread.join()
-
-
-async def seed_chat(resources: Resources, session_id: str, chat: list[dict[str, str]], seed: int) -> None:
-    """Store a chat through the transcript and give each message a random unit vector."""
-    key = TreeKey(OWNER, session_id)
-    new = [NewMessage(m["role"], "", m["content"], fingerprint(m["role"], m["content"])) for m in chat]
-    write = TurnWrite(key, session_id, f"seed-{session_id}", [[-i - 1] * 2 for i in range(len(new))], new, [])
-    committed = await resources.transcript.commit(write)
-    vectors = np.random.default_rng(seed).normal(size=(len(new), 1, resources.embedder.dimension))
-    vectors /= np.linalg.norm(vectors, axis=2, keepdims=True)
-    items = [
-        Item("message", i, v.astype(np.float32)) for i, v in zip(committed.new_ids, vectors, strict=True)
-    ]
-    await resources.vectors.upsert(key, items)
-    jobs = await resources.transcript.jobs(key, limit=10 * len(new), now=float("inf"))
-    await resources.transcript.finish_jobs(key, [job.id for job in jobs])
 
 
 def send(
@@ -148,24 +47,6 @@ def send(
     answer = client.post(f"{bench.url}/v1/chat/completions", json=body, headers=headers)
     answer.raise_for_status()
     return bench.arrivals[before] - began, answer.json()["choices"][0]["message"]["content"]
-
-
-def ruler() -> Callable[[], float]:
-    """The yardstick: seconds of one bare embedding with the verified weights, PyTorch, one thread."""
-    import torch
-    from sentence_transformers import SentenceTransformer
-
-    torch.set_num_threads(1)
-    model = SentenceTransformer(str(built_in_folder()), device="cpu")
-
-    def measure() -> float:
-        began = time.perf_counter()
-        model.encode(RULER_TEXT, show_progress_bar=False)
-        return time.perf_counter() - began
-
-    for _ in range(10):
-        measure()
-    return measure
 
 
 def warm_turns(
@@ -194,18 +75,6 @@ def warm_turns(
     digest = hashlib.sha256(json.dumps({s: c[:s] for s, c in chats.items()}).encode()).hexdigest()
     figures = {f"{size}/{words}": summary(spent, rulers) for (size, words), spent in times.items()}
     return {"data_sha256": digest, "turns": figures}, rulers
-
-
-def summary(seconds: list[float], rulers: list[float]) -> dict[str, float]:
-    """p50 and p95 in ms, and in rulers."""
-    p50, p95, unit = median(seconds), quantiles(seconds, n=20)[-1], median(rulers)
-    return {
-        "n": len(seconds),
-        "p50_ms": round(1000 * p50, 2),
-        "p95_ms": round(1000 * p95, 2),
-        "p50_rulers": round(p50 / unit, 2),
-        "p95_rulers": round(p95 / unit, 2),
-    }
 
 
 def first_contacts(bench: Bench, count: int, seed: int, rulers: list[float]) -> dict[str, float]:

@@ -42,7 +42,7 @@ def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] 
     moods = MoodHead() if r.embedder.weights_hash == BUILT_IN_SHA256 else None
     machine = StateGraph(TurnState, TurnContext, input_schema=TurnInput)
 
-    machine.add_node("reconcile", Reconcile(r.transcript))
+    machine.add_node("reconcile", Reconcile(r.transcript, assigned=r.assigned, ahead=looking.ahead))
     machine.add_node("emotion", ReadEmotion(r.emotion))
     machine.add_node("persona", Persona(r.transcript))
     machine.add_node("retrieve", Retrieve(ruler, said, looking))

@@ -14,6 +14,7 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from graph.checkpoints import open_checkpointer
 from graph.settings import Settings
 from graph.stops import Stops
+from memory.assigned import AssignedTurns
 from memory.catalog import Catalog
 from memory.derive import Derive
 from memory.files import FolderLock
@@ -60,6 +61,7 @@ class Resources:
     checkpointer: AsyncSqliteSaver
     worker: Worker
     stops: Stops
+    assigned: AssignedTurns
 
 
 @asynccontextmanager
@@ -117,4 +119,5 @@ async def open_resources(
             checkpointer=await stack.enter_async_context(open_checkpointer(root / "checkpoints.sqlite")),
             worker=worker,
             stops=Stops(),
+            assigned=AssignedTurns(),
         )

@@ -99,7 +99,7 @@ class Assigner:
         tree = await self._transcript.tree(session.key)
         window = request.read_for(tree).window
         alignment = self._align(window, session.path, tree, pinned=True, continues=request.continues)
-        return Assignment(session.key, session.session_id, session, alignment)
+        return Assignment(session.key, session.session_id, session, alignment, pinned=True)
 
     async def _on_its_line(self, named: Session, request: Request) -> Assignment:
         """The chat's session, or a line that was left, where the window clearly shows that one: branches

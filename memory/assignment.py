@@ -82,6 +82,14 @@ class Assignment:
     alignment: Alignment
     forked_from: str = ""
     """The session whose tree and path a new one shares."""
+    pinned: bool = False
+    """Whether the session was known by an id when the window was aligned with it."""
+
+    def holds_where_known(self) -> bool:
+        """Whether the alignment is the one that there is where the session is known: it is no fork of it, nor is
+        it a lone message or a stranger to it."""
+        found = self.alignment
+        return self.pinned or (found.change != "fork" and found.matched > 0 and len(found.window) > 1)
 
 
 def new_id() -> str:

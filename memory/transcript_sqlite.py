@@ -244,7 +244,9 @@ class SqliteTranscript:
         return await self._with_tree(key, TreeFile.card_chunks, ids) or []
 
     async def summaries(self, key: TreeKey, path: Path) -> list[Summary]:
-        return await self._with_tree(key, TreeFile.summaries, path) or []
+        tree = self._trees.held(key)
+        known = None if tree is None else tree.known_summaries(path)
+        return await self._with_tree(key, TreeFile.summaries, path) or [] if known is None else known
 
     async def add_summary(self, key: TreeKey, over: Ranges, text: str, source: str, job_id: int) -> None:
         await self._finishing(key, lambda tree: tree.add_summary(over, text, source, job_id))

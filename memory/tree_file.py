@@ -29,6 +29,7 @@ from memory.tree_messages import load_messages, next_id, set_emotion, stored_at
 from memory.tree_removal import remove_session
 from memory.tree_sessions import Line, leave_behind, load_sessions
 from memory.tree_shape import TreeShape, load_shape
+from memory.tree_summaries import Summaries
 from memory.tree_turn import grow, lay, next_session, settle, write_turn
 
 
@@ -55,7 +56,7 @@ class TreeFile:
         self.tree_lines: TreeLines | None = None
         """None: not asked for yet."""
         self.lines: dict[str, Line] = {}
-        self._summaries: list[Summary] | None = None
+        self._summaries: Summaries | None = None
         self._connection = open_database(path, TREE_SCHEMA, TREE_VERSION, TREE_MIGRATIONS)
         self._read_meta()
 
@@ -175,15 +176,20 @@ class TreeFile:
 
     def summaries(self, path: Path) -> list[Summary]:
         if self._summaries is None:
-            self._summaries = tree_summaries.load(self._connection)
-        return tree_summaries.standing(self._summaries, path)
+            self._summaries = Summaries(tree_summaries.load(self._connection))
+        return self._summaries.standing(path)
+
+    def known_summaries(self, path: Path) -> list[Summary] | None:
+        """The same from RAM, without the tree's lock; None where it is not known."""
+        summaries = self._summaries
+        return None if summaries is None else summaries.known(path)
 
     def add_summary(self, over: Ranges, text: str, source: str, job_id: int) -> None:
         with transaction(self._connection):
             added = tree_summaries.add(self._connection, over, text, source, self._clock())
             tree_outbox.finish(self._connection, [job_id])
         if self._summaries is not None:
-            self._summaries.append(added)
+            self._summaries = self._summaries.and_one(added)
 
     def set_emotion(self, message_id: int, emotion: str, confidence: float, importance: float) -> None:
         with transaction(self._connection):

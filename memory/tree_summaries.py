@@ -11,6 +11,9 @@ from hashlib import blake2b
 from memory.path import Path, Ranges
 from memory.stored import Summary
 
+KEPT_PATHS = 4
+"""Whose summaries are kept, those asked for last: a turn asks for its prompt's history and for its whole path."""
+
 
 def load(connection: sqlite3.Connection) -> list[Summary]:
     """Every summary, oldest first."""
@@ -35,6 +38,29 @@ def remove(connection: sqlite3.Connection, ids: Sequence[int]) -> None:
 def path_hash(over: Ranges) -> str:
     """blake2b-128 hex of a run of message ids."""
     return blake2b(json.dumps(over).encode(), digest_size=16).hexdigest()
+
+
+class Summaries:
+    """Every summary of a tree, oldest first, and those that stand on the paths that were asked for last."""
+
+    def __init__(self, every: Sequence[Summary]) -> None:
+        self._every = every
+        self._last: tuple[tuple[Ranges, list[Summary]], ...] = ()
+
+    def and_one(self, added: Summary) -> Summaries:
+        return Summaries([*self._every, added])
+
+    def standing(self, path: Path) -> list[Summary]:
+        """See the function; the list is not to be changed."""
+        found = self.known(path)
+        if found is None:
+            found = standing(self._every, path)
+            self._last = (*self._last, (path.ranges, found))[-KEPT_PATHS:]
+        return found
+
+    def known(self, path: Path) -> list[Summary] | None:
+        """The same, None for a path that was not asked for lately; any thread may ask."""
+        return next((found for ranges, found in self._last if ranges == path.ranges), None)
 
 
 def standing(summaries: Sequence[Summary], path: Path) -> list[Summary]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from graph.context import TurnContext
 from graph.state import TurnState
 from memory.incoming import text_of
 from memory.path import Path
+from memory.ranking.reading import tells_something
 from nodes.query import CONTEXT_LINES
 
 UNSEEN_CHARACTERS = 800
@@ -18,6 +20,16 @@ def query_text(state: TurnState) -> str:
     if state.newest.strip() or not state.window:
         return state.newest
     return text_of(state.messages[state.window[-1]["index"]].get("content"))
+
+
+def looks_for_memory(state: TurnState, context: TurnContext) -> bool:
+    """Whether anything is to be recalled: for a line that is more than a greeting, a nod or nothing."""
+    return context.memory != "off" and asks_for_memory(query_text(state))
+
+
+def asks_for_memory(text: str) -> bool:
+    """Whether a line is more than a greeting, a nod or nothing; a question always is."""
+    return tells_something(text) or text.rstrip(" \t\n\"'*)").endswith("?")
 
 
 def asker_of(state: TurnState) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from langgraph.runtime import Runtime
 
@@ -27,8 +27,13 @@ SCENE_SHARE, SCENE_LEAST = 0.06, 400
 """Of a prompt, and tokens: what memories may take, whichever is more, where nothing is asked. A scene in flow
 needs few, and the prompt from the memories on is what a provider's cache cannot keep from turn to turn."""
 
-Entry = tuple[ChatMessage, str]
-"""A prompt message and its label."""
+
+class Entry(NamedTuple):
+    """A prompt message, its label and its tokens."""
+
+    message: ChatMessage
+    label: str
+    tokens: int
 
 
 @dataclass(frozen=True)
@@ -50,20 +55,24 @@ class Budget:
             await self._summary(key, state, measured) if context.memory != "off" else ([], set())
         )
         entries[_first_history(entries) : _first_history(entries)] = summary + refill
-        counts = await self.ruler.messages([m for m, _ in entries])
-        room = measured.shares.prompt - measured.tools - sum(counts)
-        room = memory_room(room, query_text(state), sum(counts))
+        tokens = sum(entry.tokens for entry in entries)
+        room = measured.shares.prompt - measured.tools - tokens
+        room = memory_room(room, query_text(state), tokens)
         block, told = await self._memory_block(state, room, summed) if context.memory != "off" else ("", [])
         if block:
-            entries.insert(_memory_place(entries, state), ({"role": "user", "content": block}, "memory"))
-            counts = await self.ruler.messages([m for m, _ in entries])
-        labels = [label for _, label in entries]
+            memory = await self._entries([{"role": "user", "content": block}], "memory")
+            at = _memory_place(entries, state)
+            entries[at:at] = memory
         return {
-            "prompt": [m for m, _ in entries],
-            "prompt_parts": labels,
+            "prompt": [entry.message for entry in entries],
+            "prompt_parts": [entry.label for entry in entries],
             "recalled": told,
-            "tokens": accounting(measured, labels, counts),
+            "tokens": accounting(measured, entries),
         }
+
+    async def _entries(self, messages: Sequence[ChatMessage], label: str) -> list[Entry]:
+        counts = await self.ruler.messages(messages)
+        return [Entry(m, label, count) for m, count in zip(messages, counts, strict=True)]
 
     async def _refill(self, key: TreeKey, state: TurnState) -> list[Entry]:
         """Messages of the path that the front-end's window has lost and the prompt still begins with."""
@@ -71,7 +80,7 @@ class Budget:
         named = any(state.messages[row["index"]].get("name") for row in state.window)
         led = shows_names(state)
         said = await self.said.messages(state, key, ids)
-        return [(as_chat(m, named=named, led=led), "history") for m in said]
+        return await self._entries([as_chat(m, named=named, led=led) for m in said], "history")
 
     async def _summary(
         self, key: TreeKey, state: TurnState, measured: Measured
@@ -88,11 +97,11 @@ class Budget:
         if not len(before) or room <= 0:
             return [], set()
         found = await self.transcript.summaries(key, before)
-        lines = [(path.position(s.over[0][0]) or 0, s.text) for s in reversed(found)]
-        kept = sorted(await self._fitting(lines, room))
-        shown = {s.id for s in found if any(text == s.text for _, text, _ in kept)}
-        text = "\n".join([SUMMARY_HEADING, *(text for _, text, _ in kept)])
-        return ([({"role": "user", "content": text}, "summary")] if kept else []), shown
+        kept = await self._fitting([s.text for s in reversed(found)], room)
+        placed = sorted((path.position(found[-n - 1].over[0][0]) or 0, found[-n - 1].text) for n in kept)
+        texts = [text for _, text in placed]
+        prompt = [{"role": "user", "content": "\n".join([SUMMARY_HEADING, *texts])}] if texts else []
+        return await self._entries(prompt, "summary"), {s.id for s in found if s.text in texts}
 
     async def _memory_block(self, state: TurnState, room: int, summed: set[int]) -> tuple[str, list[int]]:
         """What is recalled for this moment, and which memories are in it.
@@ -103,14 +112,13 @@ class Budget:
         block = await block_of(state, new, room - MESSAGE_OVERHEAD, self.ruler)
         return block.text, [n for n, memory in enumerate(state.memories) if key_of(memory) in block.told]
 
-    async def _fitting(self, lines: Sequence[tuple[int, str]], room: int) -> list[tuple[int, str, int]]:
-        """Of lines in order of preference, those that fit together."""
+    async def _fitting(self, lines: Sequence[str], room: int) -> list[int]:
+        """Of lines in order of preference, which of them fit together."""
         kept = []
-        counts = await self.ruler.texts([line for _, line in lines])
-        for (position, line), count in zip(lines, counts, strict=True):
+        for n, count in enumerate(await self.ruler.texts(lines)):
             if count + 1 <= room:
                 room -= count + 1
-                kept.append((position, line, count + 1))
+                kept.append(n)
         return kept
 
 
@@ -157,33 +165,35 @@ def kept_messages(state: TurnState, measured: Measured, dropped: set[int]) -> li
     ]
     first_kept = kept_rows[0] if kept_rows and start else 0
     return [
-        (m, label)
-        for i, (m, label) in enumerate(zip(state.messages, measured.labels, strict=True))
+        Entry(m, label, count)
+        for i, (m, label, count) in enumerate(
+            zip(state.messages, measured.labels, measured.counts, strict=True)
+        )
         if i not in dropped and (label != "history" or i >= first_kept)
     ]
 
 
 def _first_history(entries: Sequence[Entry]) -> int:
-    return next((i for i, (_, label) in enumerate(entries) if label in ("history", "newest")), len(entries))
+    return next((i for i, entry in enumerate(entries) if entry.label in ("history", "newest")), len(entries))
 
 
 def _memory_place(entries: Sequence[Entry], state: TurnState) -> int:
     """Before the last user message; on continue before the message that holds what is continued; else at the end."""
     if state.continues is not None:
         continued = state.messages[state.window[state.continues]["index"]]
-        return next(i for i, (m, _) in enumerate(entries) if m is continued)
-    for i, (_, label) in enumerate(entries):
-        if label == "newest":
+        return next(i for i, entry in enumerate(entries) if entry.message is continued)
+    for i, entry in enumerate(entries):
+        if entry.label == "newest":
             return i
-    said = [i for i, (_, label) in enumerate(entries) if label == "history"]
+    said = [i for i, entry in enumerate(entries) if entry.label == "history"]
     return said[-1] + 1 if said else len(entries)
 
 
-def accounting(measured: Measured, labels: Sequence[str], counts: Sequence[int]) -> dict[str, int]:
+def accounting(measured: Measured, entries: Sequence[Entry]) -> dict[str, int]:
     """Tokens of each part of the prompt, by the model's counter."""
 
     def total(*parts: str) -> int:
-        return sum(c for c, label in zip(counts, labels, strict=True) if label in parts)
+        return sum(entry.tokens for entry in entries if entry.label in parts)
 
     return {
         "context": measured.shares.context,
@@ -192,5 +202,5 @@ def accounting(measured: Measured, labels: Sequence[str], counts: Sequence[int])
         "examples": total("example"),
         "history": total("history", "newest"),
         "memory": total("memory", "summary"),
-        "prompt": sum(counts) + measured.tools,
+        "prompt": sum(entry.tokens for entry in entries) + measured.tools,
     }

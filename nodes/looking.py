@@ -23,7 +23,7 @@ from memory.vectors import VectorIndex
 from models.embedding import Embedder
 from models.encoding import Encoding
 from models.token_codes import TokenCodec, rows
-from nodes.asking import asker_of, before_newest, query_text, unseen_lines
+from nodes.asking import asker_of, before_newest, looks_for_memory, query_text, unseen_lines
 from nodes.filter import passing
 from nodes.history import Said
 from nodes.other_chats import Here, OtherChats, is_group
@@ -69,7 +69,23 @@ class Looking:
     said: Said
     others: OtherChats
     shelves: Shelves
+    _begun: OrderedDict[str, asyncio.Task[Begun]] = field(default_factory=OrderedDict)
     _kept: OrderedDict[str, Looked] = field(default_factory=OrderedDict)
+
+    def ahead(self, state: TurnState, context: TurnContext) -> None:
+        """Begin as soon as it is known what a turn asks, while others still read its request."""
+        if not looks_for_memory(state, context):
+            return
+        task = asyncio.ensure_future(self.begin(state, context))
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
+        self._begun[state.turn_id] = task
+        while len(self._begun) > KEPT_TURNS:
+            self._begun.popitem(last=False)
+
+    async def begun(self, state: TurnState, context: TurnContext) -> Begun:
+        """What was begun ahead, or is begun now."""
+        task = self._begun.pop(state.turn_id, None)
+        return await (self.begin(state, context) if task is None else task)
 
     async def begin(self, state: TurnState, context: TurnContext) -> Begun:
         """Read what is asked and let it be embedded."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from langgraph.runtime import Runtime
@@ -13,6 +13,7 @@ from graph.context import TurnContext, session_of_thread
 from graph.errors import BadRequest
 from graph.state import ChatMessage, Turn, TurnState
 from memory.align import Aligner, Alignment, align, with_moved
+from memory.assigned import AssignedTurns
 from memory.files import safe_name
 from memory.incoming import text_of
 from memory.names import Prompt
@@ -26,6 +27,8 @@ ROLES = {"human": "user", "ai": "assistant"}
 KNOWN_ROLES = ("system", "developer", "user", "assistant", "tool", "function")
 SYSTEM_ROLES = ("system", "developer")
 
+Ahead = Callable[[TurnState, TurnContext], None]
+
 
 @dataclass(frozen=True)
 class Reconcile:
@@ -33,9 +36,13 @@ class Reconcile:
 
     transcript: Transcript
     align: Aligner = align
+    assigned: AssignedTurns = field(default_factory=AssignedTurns)
+    ahead: Ahead | None = None
+    """What can begin as soon as the plan is there."""
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
-        owner = (runtime.context or TurnContext()).owner
+        context = runtime.context or TurnContext()
+        owner = context.owner
         messages = [openai_shaped(m) for m in state.messages]
         turn = replace(
             turn_of(messages, state.request),
@@ -48,7 +55,10 @@ class Reconcile:
         session = await self._session(owner, turn.session_id, turn.forked_from)
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
         alignment = await self._align(turn, key, session)
-        return update | {"tree_id": key.tree_id} | planned(turn, session, alignment)
+        update |= {"tree_id": key.tree_id} | planned(turn, session, alignment)
+        if self.ahead is not None:
+            self.ahead(TurnState(**update), context)
+        return update
 
     @staticmethod
     def _session_of_run(runtime: Runtime[TurnContext], owner: str) -> str:
@@ -69,18 +79,24 @@ class Reconcile:
         key: TreeKey,
         session: Session | None,
     ) -> Alignment:
-        tree = await self.transcript.tree(key)
-        window = Prompt(turn.as_spoken(), turn.names, turn.user_name).window_in(tree)
-        path = session.path if session else Path([])
-        alignment = self.align(
-            window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue"
-        )
+        alignment = await self._aligned(turn, key, session)
         if not alignment.holes:
             return alignment
         system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] in SYSTEM_ROLES)
         absent = await self.transcript.messages(key, alignment.holes)
         moved = {m.id for m in absent if m.text.strip() and m.text.strip() in system}
         return with_moved(alignment, moved) if moved else alignment
+
+    async def _aligned(self, turn: Turn, key: TreeKey, session: Session | None) -> Alignment:
+        """What the window is to the path, as it was found with the session or found out now."""
+        prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name)
+        continues, pinned = turn.kind == "continue", not turn.forked_from
+        found = self.assigned.alignment(turn.turn_id, prompt, session, continues=continues)
+        if found is not None and pinned:
+            return found
+        tree = await self.transcript.tree(key)
+        path = session.path if session else Path([])
+        return self.align(prompt.window_in(tree), path, tree, pinned=pinned, continues=continues)
 
 
 def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[str, Any]:

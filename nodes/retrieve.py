@@ -11,9 +11,8 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
-from memory.ranking.reading import tells_something
 from memory.stored import TreeKey
-from nodes.asking import query_text
+from nodes.asking import looks_for_memory
 from nodes.history import Ruler, Said, history_from
 from nodes.looking import Looking
 from nodes.sight import Sight
@@ -29,9 +28,9 @@ class Retrieve:
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         context = runtime.context or TurnContext()
-        if context.memory == "off" or not asks_for_memory(query_text(state)):
+        if not looks_for_memory(state, context):
             return {"history_from": await self._start(state, context)}
-        begun = await self.looking.begin(state, context)
+        begun = await self.looking.begun(state, context)
         start = await self._start(state, context)
         looked = await self.looking.look(state, context, begun, start)
         found = [candidate for sight in looked.sights for candidate in candidates_of(sight)]
@@ -42,11 +41,6 @@ class Retrieve:
         measured = await self.ruler.measure(state)
         key = TreeKey(context.owner, state.tree_id)
         return await history_from(state, measured, self.ruler, self.said, key)
-
-
-def asks_for_memory(text: str) -> bool:
-    """Whether a line is more than a greeting, a nod or nothing; a question always is."""
-    return tells_something(text) or text.rstrip(" \t\n\"'*)").endswith("?")
 
 
 def candidates_of(sight: Sight) -> Iterator[dict[str, Any]]:

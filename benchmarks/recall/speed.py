@@ -33,7 +33,8 @@ from benchmarks.recall.ours import OWNER
 from benchmarks.recall.seeding import quickly_opened, seed_chat
 from benchmarks.recall.storing import REPLY, Message, store_turns, turn_of
 from benchmarks.recall.texts import chat, texts
-from benchmarks.turn import WINDOW, ruler, summary
+from benchmarks.ruler import ruler, summary
+from benchmarks.turn import WINDOW
 from graph.build import Graph, build_graph
 from graph.context import TurnContext
 from graph.resources import Resources, open_resources

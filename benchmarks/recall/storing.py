@@ -11,7 +11,7 @@ from langgraph.runtime import Runtime
 
 from benchmarks.recall.ours import OWNER
 from benchmarks.recall.ours import WINDOW as SHOWN
-from benchmarks.turn import SYSTEM
+from benchmarks.seeded_chats import SYSTEM
 from graph.build import Graph
 from graph.context import TurnContext
 from graph.resources import Resources

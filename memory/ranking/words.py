@@ -111,22 +111,22 @@ class WordIndex:
         for row, term in enumerate(unique):
             refs, counts = self._postings(term)
             on_path = position[refs] >= 0
-            refs, counts = refs[on_path], counts[on_path]
-            if len(refs) > max(COMMON_SHARE * len(path), COMMON_LEAST):
+            if np.count_nonzero(on_path) > max(COMMON_SHARE * len(path), COMMON_LEAST):
                 continue
+            refs, counts = refs[on_path], counts[on_path].astype(np.float32)
             most[row] = np.log1p((len(path) - len(refs) + 0.5) / (len(refs) + 0.5))
             saturation = K1 * (1 - B + B * lengths[refs] / mean)
             impacts[row, position[refs]] = most[row] * counts / (counts + saturation)
         return impacts, most
 
-    def _postings(self, term: str) -> tuple[Ids, Floats]:
+    def _postings(self, term: str) -> tuple[Ids, npt.NDArray[np.uint16]]:
         """The messages with a term, and how often each has it."""
         refs, counts = self.built.of_term(term)
         more = self._added.get(term)
         if more is not None:
             refs = np.concatenate([refs, np.array(more[0], np.int32)])
             counts = np.concatenate([counts, np.array(more[1], np.uint16)])
-        return refs, counts.astype(np.float32)
+        return refs, counts
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -154,10 +154,19 @@ class Turns:
         if run.turn.kind in STORED_KINDS:
             async with sessions.turn(request) as assignment:
                 run.assign(assignment, request)
-                await self._stored_turn(run)
+                with self._resources.assigned.turn(run.turn.turn_id, request, assignment):
+                    await self._stored_turn(run)
             return
-        if run.turn.kind in ("quiet", "impersonate"):
-            run.assign(await sessions.find(request), request)
+        if run.turn.kind not in ("quiet", "impersonate"):
+            await self._fleeting_turn(run)
+            return
+        assignment = await sessions.find(request)
+        run.assign(assignment, request)
+        with self._resources.assigned.turn(run.turn.turn_id, request, assignment):
+            await self._fleeting_turn(run)
+
+    async def _fleeting_turn(self, run: Run) -> None:
+        """Run without storing anything."""
         stream = self._fleeting.astream(_input(run.turn), context=run.context, stream_mode=STREAM_MODES)
         async for mode, chunk in stream:
             await run.take(mode, chunk)
