@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from memory.calls import Calls
 from memory.glue import said_in
 from memory.path import Path
-from memory.ranking.reading import holds
+from memory.ranking.reading import Holds, holds, names_in
 from memory.ranking.words import Floats, Postings, WordIndex
 from memory.rows import Ids, stored_ids
 
@@ -59,7 +60,7 @@ class Columns:
     """What is known of messages besides their words, one entry each."""
 
     speaker: npt.NDArray[np.int32]
-    """Index into `TreeLines.names`; -1 where there is no such message (any more)."""
+    """A number of each speaker; -1 where there is no such message (any more)."""
     holds: npt.NDArray[np.uint8]
     """`ranking.reading.Holds` of each."""
     length: npt.NDArray[np.int32]
@@ -102,27 +103,29 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PathLines(Columns):
-    """The stored messages of a path, N of them, in its order."""
+    """The stored messages of a path, N of them, in its order; `speaker` are indices into `names`."""
 
     ids: Ids
+    names: Sequence[str]
+    """Of those who speak on the path, in order of their first message there; empty for a role without names."""
 
 
 class TreeLines:
     """Grows with every commit; any thread may look. About 30 bytes a message and 6 a word."""
 
     def __init__(self, told: Sequence[Told] = ()) -> None:
-        """From all messages there are; the names of those who spoke are no news in a message."""
+        """From all messages there are."""
         self._lock = threading.Lock()
-        self._speakers: dict[str, int] = {}
-        self.names: list[str] = []
-        """Of the speakers; empty for a role whose messages carry no name."""
+        self._speakers: dict[tuple[str, str], int] = {}
+        """Numbered by name, and by role where they have none."""
         self.emotions: list[str] = ["neutral"]
         self._open: dict[int, str] = {}
         """The indexed text of unsettled messages, which were not there when the index was built."""
         self._columns = Columns.blank(max((one.id for one in told), default=0) + 1)
         self._words = WordIndex(Postings.of((one.id, one.text) for one in told if not one.unsettled))
         for one in told:
-            self._speaker(one.role, one.speaker)
+            self._speaker(one)
+        self._calls = Calls(self._names)
         for one in told:
             self._note(one)
 
@@ -131,8 +134,9 @@ class TreeLines:
         """What `kept` gave; the messages that were unsettled then are missing and to be added."""
         lines = cls()
         named = json.loads(kept["named"].tobytes())
-        lines.names, lines.emotions = named["names"], named["emotions"]
-        lines._speakers = {name: number for number, name in enumerate(named["speakers"])}
+        lines.emotions = named["emotions"]
+        lines._speakers = {(name, role): number for number, (name, role) in enumerate(named["speakers"])}
+        lines._calls = Calls.again(lines._names, kept["calls"])
         lines._columns = Columns(**{column.name: kept[column.name] for column in fields(Columns)})
         terms = {term: number for number, term in enumerate(named["terms"])}
         lines._words = WordIndex(Postings(terms, *(kept[name] for name in POSTINGS)))
@@ -142,7 +146,6 @@ class TreeLines:
         """Everything that it was made with, for `again`; what was added since is left out."""
         built = self._words.built
         named = {
-            "names": self.names,
             "emotions": self.emotions,
             "speakers": list(self._speakers),
             "terms": list(built.terms),
@@ -152,6 +155,7 @@ class TreeLines:
             "named": np.frombuffer(json.dumps(named).encode(), np.uint8),
             **self._columns.named,
             **postings,
+            "calls": self._calls.kept(but=self._open),
         }
 
     @property
@@ -159,15 +163,51 @@ class TreeLines:
         """The messages of which only a part certainly was said."""
         return list(self._open)
 
-    def of(self, path: Path) -> PathLines:
-        """The stored messages of a path."""
+    def names(self, path: Path) -> list[str]:
+        """Of those who speak on a path, as in `PathLines`."""
+        with self._lock:
+            return self._named(self._speaking(path))
+
+    def of(self, path: Path, whole: Path | None = None) -> PathLines:
+        """The stored messages of a path; who speaks is told of the `whole` path where it is part of one.
+
+        The names of those who speak on it are no news in a message, the names of all others are.
+        """
         ids = stored_ids(path)
         with self._lock:
-            known = len(self._columns.speaker)
-            in_one_run = len(path.ranges) == 1 and len(ids) > 0 and ids[-1] < known
-            which = slice(ids[0], ids[-1] + 1) if in_one_run else np.where(ids < known, ids, 0)
-            columns = self._columns.at(which)
-        return PathLines(ids=ids, **columns.named)
+            columns = self._columns.at(self._rows(path, ids))
+            speaking = self._speaking(whole or path)
+            names = self._named(speaking)
+            calling = self._calls.of_others(names)
+            place = np.full(len(self._speakers) + 1, NOBODY, np.int32)
+        place[speaking] = np.arange(len(speaking))
+        columns.speaker[:] = place[columns.speaker]
+        if len(calling):
+            columns.holds[np.isin(ids, calling)] |= int(Holds.NAME)
+        return PathLines(ids=ids, names=names, **columns.named)
+
+    def _rows(self, path: Path, ids: Ids) -> slice | Ids:
+        """Where the stored messages of a path stand in the columns."""
+        known = len(self._columns.speaker)
+        in_one_run = len(path.ranges) == 1 and len(ids) > 0 and ids[-1] < known
+        return slice(ids[0], ids[-1] + 1) if in_one_run else np.where(ids < known, ids, 0)
+
+    def _speaking(self, path: Path) -> npt.NDArray[np.intp]:
+        """The numbers of those who speak on a path, in order of their first message there."""
+        speaker = self._columns.speaker[self._rows(path, stored_ids(path))]
+        first = np.full(len(self._speakers) + 1, len(speaker), np.int32)
+        first[speaker[::-1]] = np.arange(len(speaker), dtype=np.int32)[::-1]
+        first[NOBODY] = len(speaker)
+        order = np.argsort(first, kind="stable")
+        return order[first[order] < len(speaker)]
+
+    @property
+    def _names(self) -> list[str]:
+        return [name for name, _ in self._speakers]
+
+    def _named(self, numbers: npt.NDArray[np.intp]) -> list[str]:
+        names = self._names
+        return [names[number] for number in numbers.tolist()]
 
     def impacts(self, terms: Sequence[str], path: Path) -> tuple[Floats, Floats]:
         """Shapes (terms, N) and (terms,), see `WordIndex.impacts`."""
@@ -180,7 +220,7 @@ class TreeLines:
 
         With a new speaker its name is no news in any message, and only what is unsettled is settled.
         """
-        spoken = all((one.speaker or one.role) in self._speakers for one in added)
+        spoken = all(_who(one) in self._speakers for one in added)
         return spoken and all(i in self._open for i in settled)
 
     def add(self, told: Told) -> None:
@@ -195,9 +235,10 @@ class TreeLines:
     def settle(self, message_id: int, text: str) -> None:
         """An unsettled message's text is known now."""
         with self._lock:
-            said = said_in(text, self.names[self._columns.speaker[message_id]], is_certain=True)
+            said = said_in(text, self._names[self._columns.speaker[message_id]], is_certain=True)
             self._words.remove(message_id, self._open.pop(message_id))
             self._words.add(message_id, said)
+            self._calls.remove(message_id)
             self._read(message_id, said)
 
     def feel(self, message_id: int, emotion: str, importance: float) -> None:
@@ -211,22 +252,24 @@ class TreeLines:
             self._open[told.id] = told.text
             self._words.add(told.id, told.text)
         columns, i = self._columns, told.id
-        columns.speaker[i] = self._speaker(told.role, told.speaker)
+        columns.speaker[i] = self._speaker(told)
         columns.created_at[i] = told.created_at
         columns.user[i] = told.role == "user"
         columns.emotion[i], columns.importance[i] = self._emotion(told.emotion), told.importance
         self._read(i, told.text)
 
     def _read(self, message_id: int, text: str) -> None:
-        self._columns.holds[message_id] = int(holds(text, self.names))
+        self._columns.holds[message_id] = int(holds(text, self._calls.add(message_id, names_in(text))))
         self._columns.length[message_id] = len(text.split())
 
-    def _speaker(self, role: str, name: str) -> int:
-        if (name or role) not in self._speakers:
-            self.names.append(name)
-        return self._speakers.setdefault(name or role, len(self._speakers))
+    def _speaker(self, told: Told) -> int:
+        return self._speakers.setdefault(_who(told), len(self._speakers))
 
     def _emotion(self, label: str) -> int:
         if label not in self.emotions:
             self.emotions.append(label)
         return self.emotions.index(label)
+
+
+def _who(told: Told) -> tuple[str, str]:
+    return told.speaker, "" if told.speaker else told.role

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from memory import glue
+from memory import calls, glue
 from memory import lines as in_memory
 from memory.bulk import BulkMessage
 from memory.files import transaction
@@ -106,6 +106,6 @@ def _emotions_are_due(connection: sqlite3.Connection) -> bool:
 def _format() -> str:
     """Names the code that read the messages: what other code read is not taken for its own."""
     code = blake2b(digest_size=16)
-    for module in (glue, in_memory, reading, words):
+    for module in (calls, glue, in_memory, reading, words):
         code.update(Path(module.__file__ or "").read_bytes())
     return code.hexdigest()

@@ -20,9 +20,9 @@ def passing(only: Filter | None, ground: Ground) -> npt.NDArray[np.bool_]:
     if only.role:
         passes &= at.user == (only.role == "user")
     if only.speaker:
-        passes &= at.speaker == index_in(ground.names, only.speaker)
+        passes &= np.isin(at.speaker, places(at.names, only.speaker))
     if only.emotion:
-        passes &= at.emotion == index_in(ground.emotions, only.emotion)
+        passes &= np.isin(at.emotion, places(ground.emotions, only.emotion))
     if only.since is not None:
         passes &= at.created_at >= only.since
     if only.until is not None:
@@ -30,6 +30,6 @@ def passing(only: Filter | None, ground: Ground) -> npt.NDArray[np.bool_]:
     return passes & ("message" in only.kinds)
 
 
-def index_in(names: Sequence[str], name: str) -> int:
-    """Where a name stands, letter case aside; -2 (nobody's) where it does not."""
-    return next((n for n, known in enumerate(names) if known.casefold() == name.casefold()), -2)
+def places(names: Sequence[str], name: str) -> list[int]:
+    """Where a name stands, letter case aside."""
+    return [n for n, known in enumerate(names) if known.casefold() == name.casefold()]

@@ -91,7 +91,7 @@ class Looking:
         """Read what is asked and let it be embedded."""
         key = TreeKey(context.owner, state.tree_id)
         tree = await self.transcript.tree_lines(key)
-        names, asker = list(tree.names), asker_of(state)
+        names, asker = tree.names(Path(state.path)), asker_of(state)
         asked = read_asked(query_text(state), names, names.index(asker) if asker in names else None)
         before = [] if asked.question and tells_something(asked.text) else before_newest(state)
         wording = Wording(asked, names, asker, unseen_lines(state, before))
@@ -114,9 +114,10 @@ class Looking:
 
     async def look(self, state: TurnState, context: TurnContext, begun: Begun, start: int) -> Looked:
         """The quick look at everything that may be recalled: what stands before position `start` of the path."""
-        path = Path(state.path).prefix(start)
+        whole = Path(state.path)
+        path = whole.prefix(start)
         key, terms = begun.key, begun.wording.terms
-        ground = await ground_of(self.texts(key), begun.tree, path, terms)
+        ground = await ground_of(self.texts(key), begun.tree, path, terms, whole=whole)
         shelf = await self.shelves.shelf(state, key, path, context.only)
         encoding = await begun.encoding
         common = {term for term, most in zip(terms, ground.most.tolist(), strict=True) if not most}

@@ -68,7 +68,7 @@ class Wording:
 
     asked: Asked
     names: Sequence[str]
-    """The chat's speakers."""
+    """Of those who speak on the chat's path."""
     asker: str
     unseen: Sequence[str] = ()
     """Lines just before the newest that have no vectors: they are read in one pass with it."""

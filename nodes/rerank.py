@@ -105,7 +105,7 @@ class Rerank:
     async def _naming(self, query: Query, sight: Sight, rows: npt.NDArray[np.intp]) -> list[int]:
         """Texts without a speaker that name who asks or who is asked about."""
         names = [name.lower() for name in {query.asker, *query.named} if name]
-        nameless = [n for n, name in enumerate(sight.ground.names) if not name]
+        nameless = [n for n, name in enumerate(sight.ground.at.names) if not name]
         ids = sight.ground.at.ids[rows][np.isin(sight.ground.at.speaker[rows], nameless)].tolist()
         if not names or not ids:
             return []

@@ -46,7 +46,6 @@ class Ground:
     session_id: str
     """Of the other chat that this is; empty for the chat that is answered."""
     tree_id: str
-    names: Sequence[str]
     emotions: Sequence[str]
     at: PathLines
     lines: Lines
@@ -76,24 +75,35 @@ class Sight:
 
 
 async def ground_of(
-    texts: Texts, tree: TreeLines, path: Path, terms: Mapping[str, float], session: Session | None = None
+    texts: Texts,
+    tree: TreeLines,
+    path: Path,
+    terms: Mapping[str, float],
+    session: Session | None = None,
+    whole: Path | None = None,
 ) -> Ground:
-    """What can be known before the query's vectors are; `session` where it is another chat."""
-    given = (texts, tree, path, terms, session)
+    """What can be known before the query's vectors are; `session` where it is another chat, `whole` where the
+    path is the beginning of one."""
+    given = (texts, tree, path, terms, session, whole)
     return _ground(*given) if len(path) < THREAD_LINES else await asyncio.to_thread(_ground, *given)
 
 
 def _ground(
-    texts: Texts, tree: TreeLines, path: Path, terms: Mapping[str, float], session: Session | None
+    texts: Texts,
+    tree: TreeLines,
+    path: Path,
+    terms: Mapping[str, float],
+    session: Session | None,
+    whole: Path | None,
 ) -> Ground:
-    at, names, emotions = tree.of(path), list(tree.names), list(tree.emotions)
+    at, emotions = tree.of(path, whole), list(tree.emotions)
     impacts, most = tree.impacts(list(terms), path)
     weights = np.array(list(terms.values()), np.float32)
     if (weights != 1).any():
         impacts *= weights[:, None]
         most *= weights
     origin = (session.session_id, session.key.tree_id) if session else ("", "")
-    return Ground(texts, *origin, names, emotions, at, lines_of(at), impacts, most)
+    return Ground(texts, *origin, emotions, at, lines_of(at), impacts, most)
 
 
 async def look(
@@ -105,7 +115,7 @@ async def look(
 
 
 def _look(query: Query, ground: Ground, cosine: Floats, allowed: npt.NDArray[np.bool_], limit: int) -> Sight:
-    asked = query.of_names(ground.names)
+    asked = query.of_names(ground.at.names)
     first = first_scores(asked, cosine, ground.impacts, ground.lines)
     rows = candidates(np.where(allowed, first, -np.inf), limit)
     return Sight(ground, asked, cosine, first, allowed, rows[allowed[rows]])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import IntFlag
 
@@ -17,6 +17,7 @@ _TIME = re.compile(
     rf"recently|since|just|{DAYS}|{MONTHS}|(?:19|20)\d\d|\d+(?:st|nd|rd|th))\b",
     re.IGNORECASE,
 )
+_NAMED = re.compile(r"(?<=[a-z0-9,] )[A-Z][^\W\d_]+")
 _FIRST_PERSON = re.compile(r"\b(?:i|my|me|mine|we|our|us)\b", re.IGNORECASE)
 _WHEN = re.compile(r"\bwhen\b|\bhow (?:long|old|recently)|\b(?:what|which) (?:year|month|date|day|time)")
 _WHERE = re.compile(r"\bwhere\b|\b(?:what|which) (?:\w+ )?(?:cit|countr|state|place|location|town)")
@@ -118,15 +119,18 @@ def tells_something(text: str) -> bool:
     return not SMALL_TALK.issuperset(terms(text))
 
 
-def holds(text: str, names: Sequence[str] = ()) -> Holds:
-    """The bits of a message; a name is a capitalised word inside a sentence that is no speaker's."""
-    own = {part for name in names for part in name.split()}
-    inside = re.findall(r"(?<=[a-z0-9,] )[A-Z][^\W\d_]+", text)
+def names_in(text: str) -> set[str]:
+    """What a message names: the capitalised words inside its sentences."""
+    return set(_NAMED.findall(text))
+
+
+def holds(text: str, names: Collection[str]) -> Holds:
+    """The bits of a message; `names` are those of `names_in` that are no speaker's."""
     stripped = text.rstrip(" \t\n\"'*)")
     found = Holds(0)
     for bit, present in (
         (Holds.TIME, bool(_TIME.search(text))),
-        (Holds.NAME, any(word not in own for word in inside)),
+        (Holds.NAME, bool(names)),
         (Holds.QUOTE, '"' in text or "\u201c" in text),
         (Holds.FIRST_PERSON, bool(_FIRST_PERSON.search(text))),
         (Holds.QUESTION, "?" in text),

@@ -66,15 +66,14 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def columns(found: PathLines) -> dict[str, list[object]]:
-    return {column.name: getattr(found, column.name).tolist() for column in fields(found)}
+    return {column.name: list(getattr(found, column.name)) for column in fields(found)}
 
 
 def same(one: TreeLines, other: TreeLines, path: Path) -> bool:
-    """Whether both know the same, whatever numbers they give to speakers and emotions."""
+    """Whether both know the same, whatever numbers they give to emotions."""
     named = []
     for lines in (one, other):
         found = columns(lines.of(path))
-        found["speaker"] = [lines.names[n] if n != NOBODY else None for n in found["speaker"]]  # type: ignore[index]
         found["emotion"] = [lines.emotions[n] for n in found["emotion"]]  # type: ignore[index]
         named.append((found, [part.tolist() for part in lines.impacts([w.lower() for w in WORDS], path)]))
     return named[0] == named[1]
@@ -91,7 +90,7 @@ async def test_messages_of_a_path_are_described_in_its_order(chat: Chat) -> None
     await chat.say(said("Did Tobias leave?", speaker="Anna"), said("Yesterday.", "assistant", "Mira"))
     lines = await chat.lines()
     found = lines.of(Path([[2, 2], [1, 1]]))
-    assert [lines.names[n] for n in found.speaker] == ["Mira", "Anna"]
+    assert [found.names[n] for n in found.speaker] == ["Mira", "Anna"]
     assert found.ids.tolist() == [2, 1] and found.user.tolist() == [False, True]
     assert found.holds.tolist() == [Holds.TIME, Holds.NAME | Holds.QUESTION | Holds.ENDS_ASKING]
     assert found.length.tolist() == [1, 3] and (found.created_at > 1e9).all()
@@ -111,12 +110,13 @@ async def test_what_is_not_stored_is_left_out_and_what_is_gone_is_nobodys(chat: 
 async def test_roles_without_names_are_speakers_of_their_own(chat: Chat) -> None:
     await chat.say(said("Hello."), said("Hello.", "assistant"))
     lines = await chat.lines()
-    assert lines.names == ["", ""] and lines.of(Path([[1, 2]])).speaker.tolist() == [0, 1]
+    found = lines.of(Path([[1, 2]]))
+    assert found.names == ["", ""] and found.speaker.tolist() == [0, 1]
 
 
 async def test_an_unknown_tree_has_no_lines(transcript: SqliteTranscript) -> None:
     lines = await transcript.tree_lines(TreeKey("local", "never-seen"))
-    assert len(lines.of(Path([])).ids) == 0 and lines.names == []
+    assert len(lines.of(Path([])).ids) == 0 and lines.names(Path([])) == []
 
 
 async def test_of_an_unsettled_message_only_what_its_speakers_name_leads_counts_until_it_is_settled(
@@ -150,7 +150,42 @@ async def test_a_speakers_name_is_no_news_in_messages_from_before_it_spoke(chat:
     await chat.say(said("I told Mira.", speaker="Anna"))
     assert (await chat.lines()).of(Path([[1, 1]])).holds[0] & Holds.NAME
     await chat.say(said("You did.", "assistant", "Mira"), after=1)
-    assert not (await chat.lines()).of(Path([[1, 1]])).holds[0] & Holds.NAME
+    lines = await chat.lines()
+    assert not lines.of(Path([[1, 2]])).holds[0] & Holds.NAME
+    assert not lines.of(Path([[1, 1]]), whole=Path([[1, 2]])).holds[0] & Holds.NAME
+
+
+async def test_who_speaks_off_a_path_has_no_name_on_it(chat: Chat, root: FilePath, small: None) -> None:
+    """Neither is that name less news there, nor does it change anybody's place; grown and read alike."""
+    await chat.say(
+        said("I told Mira Stone.", "user", "Anna"),
+        said("You told Anna and Ruth.", "assistant", "Mira Stone"),
+        said("Did Ruth hear?", "user", "user"),
+        said("She did.", "user"),
+    )
+    for stranger in ("Ruth", "Stone"):
+        await chat.say(said(f"I, {stranger}, told Anna.", "user", stranger), after=1, session=stranger)
+    one, two = Path([[1, 4]]), Path([[2, 2], [5, 6]])
+    for lines in (await chat.lines(), await reread(chat, root), await reread(chat, root)):
+        found = lines.of(one)
+        assert found.names == lines.names(one) == ["Anna", "Mira Stone", "user", ""]
+        assert found.speaker.tolist() == [0, 1, 2, 3]
+        assert [bool(held & Holds.NAME) for held in found.holds] == [False, True, True, False]
+        found = lines.of(two)
+        assert found.names == ["Mira Stone", "Ruth", "Stone"] and found.speaker.tolist() == [0, 1, 2]
+        assert [bool(held & Holds.NAME) for held in found.holds] == [True, True, True]
+        assert lines.of(Path([[5, 6], [1, 1]])).holds.tolist()[2] & Holds.NAME
+
+
+async def test_what_a_settled_message_turned_out_not_to_name_is_no_news(chat: Chat) -> None:
+    glued = said("Anna: I told Ruth.\n\nNotes.", speaker="Anna", unsettled=True)
+    await chat.say(said("Here I am.", speaker="Ruth"), session="other")
+    await chat.say(said("The boat.", speaker="Anna"), glued, session="session")
+    path = Path([[2, 3]])
+    assert (await chat.lines()).of(path).holds.tolist() == [0, Holds.NAME | Holds.FIRST_PERSON]
+    settled = Settled(3, "I told her.", fingerprint("user", "I told her."))
+    await chat.say(said("The lamp.", speaker="Anna"), after=3, settled=[settled])
+    assert (await chat.lines()).of(path).holds.tolist() == [0, Holds.FIRST_PERSON]
 
 
 async def test_a_removed_session_leaves_no_words(chat: Chat, root: FilePath, small: None) -> None:
@@ -206,7 +241,7 @@ async def test_what_is_kept_is_made_anew_when_much_came_since_or_somebody_new_sp
     await chat.say(*(said(f"The boat {n}.") for n in range(4)))
     await reread(chat, root)
     await chat.say(said("Hello, boat.", "assistant", "Mira"), after=4)
-    assert "Mira" in (await reread(chat, root)).names and rows(root) == [(5, "[]")]
+    assert (await reread(chat, root)).names(Path([[1, 5]])) == ["", "Mira"] and rows(root) == [(5, "[]")]
     await chat.say(*(said(f"The lamp {n}.") for n in range(4)), after=5)
     await reread(chat, root)
     assert rows(root) == [(9, "[]")]
