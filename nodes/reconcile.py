@@ -70,7 +70,7 @@ class Reconcile:
         session: Session | None,
     ) -> Alignment:
         tree = await self.transcript.tree(key)
-        window = Prompt(turn.as_spoken(), turn.names, turn.user_name).window_in(tree)
+        window = Prompt(turn.as_spoken(), turn.names, turn.user_name, turn.character).window_in(tree)
         path = session.path if session else Path([])
         alignment = self.align(
             window, path, tree, pinned=not turn.forked_from, continues=turn.kind == "continue"
