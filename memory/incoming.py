@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
+
+from memory.turns import pieces, text_of_parts
 
 ROLES = ("user", "assistant")
 SYSTEM = ("system", "developer")
@@ -16,6 +18,9 @@ BRACKETED = re.compile(r"\[[^\]\n]+\]")
 MOST_FINGERPRINTS = 32_768
 """About 5 MB."""
 _fingerprints: dict[int, int] = {}
+
+IdsOf = Callable[[int], Sequence[int]]
+"""Ids of the messages with a fingerprint that a tree holds, ascending."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,71 +71,113 @@ def fingerprint(role: str, text: str) -> int:
     return known
 
 
+def no_ids(_: int) -> Sequence[int]:
+    """Those of a tree that is not known."""
+    return ()
+
+
 def incoming(
     messages: Sequence[Mapping[str, Any]],
     names: Iterable[str],
     user_name: str = "",
     others: Speakers = NOBODY,
+    ids_of: IdsOf = no_ids,
 ) -> list[Incoming]:
     """The window: user and assistant messages that have text, in order.
 
     The speaker is the message's `name`, or a leading "Name: " whose Name is in `names`, or in those of
     `others` that have the message's role: who spoke before and is not told any more. The text is kept as it
     came, the fingerprint leaves such a prefix out, so that a chat stays the same when prefixes are
-    switched on or off. A prompt that is a single message is taken apart (`_single`), into texts without the
-    names that were written before them. Any: OpenAI's JSON.
+    switched on or off. A message that may be several is cut before the names that lead paragraphs, but for what
+    the tree (`ids_of`) holds as one. A prompt that is a single message is taken apart (`_single`), into texts
+    without the names that were written before them. Any: OpenAI's JSON.
     """
     known = [name for name in names if name]
     if len(messages) == 1 and len(known) > 1:
-        rows = _single(text_of(messages[0].get("content")), known, user_name, others)
-        return rows or _rows(messages, known, others)
-    return _rows(messages, known, others)
+        rows = _single(text_of(messages[0].get("content")), known, user_name, others, ids_of)
+        return rows or _rows(messages, known, user_name, others, ids_of)
+    return _rows(messages, known, user_name, others, ids_of)
 
 
 def _rows(
-    messages: Sequence[Mapping[str, Any]], names: Sequence[str], others: Speakers = NOBODY
+    messages: Sequence[Mapping[str, Any]],
+    names: Sequence[str],
+    user_name: str,
+    others: Speakers,
+    ids_of: IdsOf,
 ) -> list[Incoming]:
     rows: list[Incoming] = []
     known = {role: [*names, *others.of(role)] for role in ROLES}
     glued = all(message.get("role") not in SYSTEM for message in messages[1:])
     merged = all(a.get("role") != b.get("role") for a, b in pairwise(messages))
-    named = _all_named(messages, {"user": names, "assistant": known["assistant"]})
+    cast = _cast(messages, names, user_name, others) if merged else _Cast()
     for index, message in enumerate(messages):
         role = message.get("role", "")
         text = text_of(message.get("content")) if role in ROLES else ""
         if text.strip():
             name = str(message.get("name") or "")
-            all_named = named and glued and role == "user"
-            texts = _turns(text, known[role], all_named=all_named) if merged else [text]
-            parts = (row_of(role, name, part, known[role], index) for part in texts)
-            rows += [replace(row, glued=glued and role == "user", merged=merged) for row in parts]
+            may_be_glued = glued and role == "user"
+
+            def row(said: str, role: str = role, name: str = name, index: int = index) -> Incoming:
+                return row_of(role, name, said, known[role], index)
+
+            def stored_at(said: str, row: Callable[[str], Incoming] = row) -> int:
+                return max(ids_of(row(said).fingerprint), default=0)
+
+            texts = cast.turns(role, text, stored_at, glued=may_be_glued)
+            rows += [replace(row(part), glued=may_be_glued, merged=merged) for part in texts]
     return rows
 
 
-def _all_named(messages: Sequence[Mapping[str, Any]], names: Mapping[str, Sequence[str]]) -> bool:
-    """Whether names lead the messages: every one of the character's, and the user's, whatever persona."""
+@dataclass(frozen=True, slots=True)
+class _Cast:
+    """Whose names a front-end writes before the messages that it merges, by role."""
+
+    always: Speakers = NOBODY
+    """Before all that they say."""
+    now_and_then: Speakers = NOBODY
+    """Before what they said, for somebody else has their role now."""
+
+    def turns(self, role: str, text: str, stored_at: Callable[[str], int], *, glued: bool) -> list[str]:
+        """A text cut before every paragraph that a name leads, where one leads the first.
+
+        Where all messages have names, what stands before the first name was glued on, and is none.
+        """
+        names = [*self.always.of(role), *self.now_and_then.of(role)]
+        if not names:
+            return [text]
+        parts = BLANK_LINE.split(text)
+        starts = [n for n, part in enumerate(parts) if prefix_of(part, names)]
+        has_glue_before = glued and bool(self.always.of(role))
+        if not has_glue_before and (len(starts) < 2 or starts[0]):
+            return [text]
+        cuts = pieces(parts, starts, [stored_at] * len(starts))
+        return [text_of_parts(parts[first:end]) for first, end in cuts]
+
+
+def _cast(
+    messages: Sequence[Mapping[str, Any]], names: Sequence[str], user_name: str, others: Speakers
+) -> _Cast:
+    """Whose names lead messages for sure: every one of the character's, and then most of the user's. A client that
+    writes no names merges nothing either, as far as it shows."""
+    told = Speakers((user_name,) if user_name else tuple(names), _but(user_name, names))
     texts = {role: [text_of(m.get("content")) for m in messages if m.get("role") == role] for role in ROLES}
-    users = (part for text in texts["user"] for part in BLANK_LINE.split(text))
-    return all(prefix_of(text, names["assistant"]) for text in texts["assistant"] if text.strip()) and any(
-        prefix_of(part, names["user"]) for part in users
-    )
+    heard = [text for text in texts["assistant"] if text.strip()]
+    if not heard or not all(prefix_of(text, [*names, *others.characters]) for text in heard):
+        return _Cast(now_and_then=others)
+    users = [BLANK_LINE.split(text) for text in texts["user"] if text.strip()]
+    led = sum(any(prefix_of(part, [*told.users, *others.users]) for part in parts) for parts in users)
+    is_led = 2 * led > len(users) and any(prefix_of(part, told.users) for parts in users for part in parts)
+    return _Cast(Speakers(told.users if is_led else (), told.characters), others)
 
 
-def _turns(text: str, names: Sequence[str], *, all_named: bool) -> list[str]:
-    """A text cut before every paragraph that a name leads, where one leads the first.
-
-    Where all messages have names, what stands before the first name was glued on, and is none.
-    """
-    parts = BLANK_LINE.split(text)
-    starts = [n for n, part in enumerate(parts) if prefix_of(part, names)]
-    if not all_named and (len(starts) < 2 or starts[0]):
-        return [text]
-    if not starts:
-        return []
-    return ["\n\n".join(parts[a:b]) for a, b in zip(starts, [*starts[1:], len(parts)], strict=True)]
+def _but(name: str, names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(other for other in names if other != name) or tuple(names)
 
 
-def _single(text: str, names: Sequence[str], user_name: str, others: Speakers) -> list[Incoming]:
+def _single(
+    text: str, names: Sequence[str], user_name: str, others: Speakers, ids_of: IdsOf
+) -> list[Incoming]:
     """The messages of a prompt that was written as one text, each led by its speaker's name.
 
     What stands before the first name, or before the last line of its own in brackets that a name follows
@@ -146,14 +193,19 @@ def _single(text: str, names: Sequence[str], user_name: str, others: Speakers) -
     if len(starts) < (1 if heads else 2):
         return []
     user = user_name if user_name in names else speakers[starts[-1]]
-    rows = []
-    for start, end in zip(starts, [*starts[1:], len(parts)], strict=True):
+
+    def row(start: int, said: str) -> Incoming:
         speaker = speakers[start]
         role = "user" if speaker == user or speaker in others.users else "assistant"
-        said = without(speaker, "\n\n".join(parts[start:end]))
+        said = without(speaker, said)
         own = prefix_of(said, others.of(role))
-        rows.append(replace(row_of(role, own or speaker, without(own, said), []), glued=True))
-    return rows
+        return replace(row_of(role, own or speaker, without(own, said), []), glued=True)
+
+    def stored_at(start: int) -> Callable[[str], int]:
+        return lambda said: max(ids_of(row(start, said).fingerprint), default=0)
+
+    cuts = pieces(parts, starts, [stored_at(start) for start in starts])
+    return [row(first, text_of_parts(parts[first:end])) for first, end in cuts]
 
 
 def row_of(role: str, name: str, text: str, names: Sequence[str], index: int = 0) -> Incoming:

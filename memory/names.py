@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -25,7 +25,9 @@ from memory.incoming import (
     text_of,
     without,
 )
+from memory.name_field import forms, in_field, with_names
 from memory.transcript import TreeView
+from memory.tree_shape import NO_TREE
 
 LIKE_A_NAME = re.compile(r"([^\s:*\"\[{<(][^\n:*\"]{0,39}): \S")
 MOST_GUESSES = 16
@@ -41,6 +43,7 @@ class Prompt:
     messages: Sequence[Mapping[str, Any]]  # Any: OpenAI's JSON
     names: Sequence[str]
     user_name: str = ""
+    character: str = ""
 
     @cached_property
     def window(self) -> list[Incoming]:
@@ -49,14 +52,14 @@ class Prompt:
 
     def window_in(self, tree: TreeView) -> list[Incoming]:
         """The window by the names that its chat's tree knows as well."""
-        window = self.window
         others = self._others(tree)
+        told = window = self._read(Speakers(), tree)
         while others.users or others.characters:
-            window = self._read(others)
-            fewer = _written(others, self.window, window, tree)
+            window = self._read(others, tree)
+            fewer = _written(others, told, window, tree)
             if fewer == others:
                 break
-            window, others = self.window, fewer
+            window, others = told, fewer
         own = [self.user_name] if self.user_name else []
         return [as_stored(row, tree, own) for row in window]
 
@@ -72,8 +75,21 @@ class Prompt:
             if len(self.messages) == 1:
                 yield self._read(Speakers(found.characters, found.users))
 
-    def _read(self, others: Speakers) -> list[Incoming]:
-        return incoming(self.messages, self.names, self.user_name, others)
+    def _read(self, others: Speakers, tree: TreeView = NO_TREE) -> list[Incoming]:
+        return incoming(self._meant(others), self.names, self.user_name, others, tree.ids_of)
+
+    def _meant(self, others: Speakers) -> Sequence[Mapping[str, Any]]:
+        """The messages with the names that were written as OpenAI's `name` field takes them; of two that are
+        written alike, the one who speaks now."""
+        characters = [self.character, *(name for name in self.names if name != self.user_name)]
+        users = forms([self.user_name, *reversed(others.users)])
+        return with_names(
+            self.messages, {"user": users, "assistant": forms([*characters, *reversed(others.characters)])}
+        )
+
+    @cached_property
+    def _shown(self) -> Sequence[Mapping[str, Any]]:
+        return self._meant(Speakers())
 
     def _others(self, tree: TreeView) -> Speakers:
         """The speakers of the tree that the request does not tell, and whose names stand in it."""
@@ -81,8 +97,13 @@ class Prompt:
             [name for name in tree.speakers(role)[-MOST_SPEAKERS:] if name not in self.names]
             for role in ROLES
         )
-        text = "\n".join(self._texts(*ROLES)) if users or characters else ""
-        shown = [tuple(name for name in names if f"{name}:" in text) for names in (users, characters)]
+        if not users and not characters:
+            return Speakers()
+        text = "\n".join(self._texts(*ROLES))
+        fields = {str(message.get("name") or "") for message in self.messages}
+        shown = [
+            tuple(name for name in names if _is_shown(name, text, fields)) for names in (users, characters)
+        ]
         return Speakers(*shown)
 
     def _guessed(self, role: str) -> tuple[str, ...]:
@@ -96,7 +117,13 @@ class Prompt:
         return tuple(name for name, _ in leads.most_common(MOST_GUESSES) if name not in self.names)
 
     def _texts(self, *roles: str) -> list[str]:
-        return [text_of(m.get("content")) for m in self.messages if m.get("role") in roles]
+        return [text_of(m.get("content")) for m in self._shown if m.get("role") in roles]
+
+
+def _is_shown(name: str, text: str, fields: Set[str]) -> bool:
+    """Whether a name leads something in the text, or is in a field, in whatever form."""
+    form = in_field(name)
+    return f"{name}:" in text or (form != name and (form in fields or f"{form}:" in text))
 
 
 def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incoming:

@@ -89,7 +89,7 @@ class Reconcile:
 
     async def _aligned(self, turn: Turn, key: TreeKey, session: Session | None) -> Alignment:
         """What the window is to the path, as it was found with the session or found out now."""
-        prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name)
+        prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name, turn.character)
         continues, pinned = turn.kind == "continue", not turn.forked_from
         found = self.assigned.alignment(turn.turn_id, prompt, session, continues=continues)
         if found is not None and pinned:

@@ -116,7 +116,7 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
 
 def session_request(turn: Turn, whose: Whose) -> assignment.Request:
     """What is known of a turn's session."""
-    prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name)
+    prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name, turn.character)
     return assignment.Request(
         owner=OWNER,
         window=prompt.window,
