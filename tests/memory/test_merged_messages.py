@@ -11,7 +11,8 @@ import pytest
 from server.sessions.protocol import ChatEvent
 from tests.truth.chat import USER, Chat, Said
 from tests.truth.front_end import Style, Wanted, request
-from tests.truth.memory_under_test import Kept, Memory
+from tests.truth.held import Kept
+from tests.truth.memory_under_test import Memory
 
 GREETING = "Welcome to the inn, stranger."
 INSTRUCTIONS = "Keep replies under 80 words."

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 
 USER = "Alex"
+NAMES = (USER, "Mira", "Tobias")
+"""Everybody who speaks anywhere."""
 GREETING = "Mira sets the kettle down. You are late."
 _origins = count()
 _seconds = count(1_700_000_000)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from tests.truth.held import Kept
 from tests.truth.lines import Line, lines_of, merged, near, plain, said_in
-from tests.truth.memory_under_test import Kept, Memory, as_delivered
+from tests.truth.memory_under_test import Memory, as_delivered
 from tests.truth.world import World
 
 

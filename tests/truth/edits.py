@@ -52,7 +52,7 @@ class Edits(World):
         said = self.any_of(n)
         if said:
             said.swipes = list(said.swipes)
-            text = self.new_text(common=False)
+            text = self.texts.new(common=False)
             said.text = f"{said.text} {text}" if append else text
             await self.tell("edit")
 

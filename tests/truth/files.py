@@ -7,8 +7,9 @@ import numpy as np
 from memory.stored import Message
 from tests.truth.chat import Shown
 from tests.truth.chat_file import written
+from tests.truth.held import Kept
 from tests.truth.lines import difference, lines_of, merged, said_in
-from tests.truth.memory_under_test import Kept, Memory
+from tests.truth.memory_under_test import Memory
 from tests.truth.user import User
 
 

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from memory.stored import Message
-from tests.truth.chat import Shown
-from tests.truth.memory_under_test import NAMES
+from tests.truth.chat import NAMES, Shown
 
 COMMON = ("go on", "yes", "Nods.", "I see. Tell me more.")
 """What is said again and again."""

@@ -20,8 +20,8 @@ from server.sessions import events, lookup
 from server.sessions.protocol import ChatEvent, EventTaken
 from server.sillytavern import interpretation
 from tests.truth import memory_under_test
+from tests.truth.driving import drive, machine, seed_of
 from tests.truth.front_end import Style
-from tests.truth.machine import drive, machine, seed_of
 
 ENOUGH = 500
 """Sequences within which what is broken has to be found out."""

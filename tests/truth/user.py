@@ -15,7 +15,7 @@ class User(Edits):
 
     async def send(self, text: str | None = None) -> None:
         """A message and its reply."""
-        self.chat.said.append(Said("user", USER, [text or self.new_text()]))
+        self.chat.said.append(Said("user", USER, [text or self.texts.new()]))
         await self.answered()
         await self.told_perhaps("reply")
 
@@ -27,7 +27,7 @@ class User(Edits):
         if [said.role for said in self.chat.visible[-2:]] == ["user", "user"]:
             return
         before = await self.versions()
-        self.chat.said.append(Said("user", USER, [self.new_text()]))
+        self.chat.said.append(Said("user", USER, [self.texts.new()]))
         await self.ask(self.in_window(), None, Wanted("normal", self.chat.characters[0]))
         assert await self.versions() == before
 
@@ -38,8 +38,8 @@ class User(Edits):
 
     async def send_and_stop(self, keep: str) -> None:
         """A reply cut off: kept in part, kept and trimmed by the front-end, or nothing of it."""
-        self.chat.said.append(Said("user", USER, [self.new_text()]))
-        part = "" if keep == "nothing" else self.new_text()
+        self.chat.said.append(Said("user", USER, [self.texts.new()]))
+        part = "" if keep == "nothing" else self.texts.new()
         await self.answered([part] if part else [])
         if keep == "trimmed":
             self.chat.said[-1].text = part.rsplit(" ", 1)[0]
@@ -63,7 +63,7 @@ class User(Edits):
         window = [said for said in self.in_window(before=last)]
         if self.is_lone(window):
             return
-        texts = [self.new_text() for _ in range(replies)]
+        texts = [self.texts.new() for _ in range(replies)]
         kept = await self.ask(window, texts, Wanted("swipe", last.speaker))
         last.at = len(last.swipes)
         last.swipes += texts
@@ -76,7 +76,7 @@ class User(Edits):
         if last is None or not self.asked_before(last):
             return
         window = self.in_window()
-        more = f" and {self.new_text()}"
+        more = f" and {self.texts.new()}"
         kept = await self.ask(window, [more], Wanted("continue", last.speaker))
         last.text += more
         self.compare(kept, self.chat.show(window), window)
@@ -107,13 +107,13 @@ class User(Edits):
         tag = {"metadata": {"chat_id": self.chat.chat_id, "kind": kind}} if self.tagged else {}
         before = await self.versions()
         body = {"messages": [{"role": "user", "content": text}], "stream": False, **tag}
-        kept = await self.send_body(body, [self.new_text()])
+        kept = await self.send_body(body, [self.texts.new()])
         assert kept is None, f"memory has {kept.path}"
         assert await self.versions() == before
 
     async def _ask_in_vain(self, wanted: Wanted) -> None:
         before = await self.versions()
-        kept = await self.ask(self.in_window(), [self.new_text()], wanted)
+        kept = await self.ask(self.in_window(), [self.texts.new()], wanted)
         assert kept is None, f"memory has {[m.text for m in kept.path[-2:]]} of {wanted.kind}"
         assert await self.versions() == before
 
@@ -123,7 +123,7 @@ class User(Edits):
         if self.is_lone(window):
             return
         before = await self.versions()
-        answer = Said("assistant", wanted.speaker, [self.new_text()], gone=True)
+        answer = Said("assistant", wanted.speaker, [self.texts.new()], gone=True)
         kept = await self.ask(window, [answer.text], wanted)
         if kept is None:
             assert await self.versions() == before
@@ -138,7 +138,7 @@ class User(Edits):
 
     async def send_with_moved(self, n: int) -> None:
         """Messages of the window that the front-end moved into a system message."""
-        self.chat.said.append(Said("user", USER, [self.new_text()]))
+        self.chat.said.append(Said("user", USER, [self.texts.new()]))
         window = self.in_window()
         shown = {id(s.said): s.text for s in self.chat.shown}
         inner = [said for said in window[2:-3] if shown.get(id(said)) == said.text and len(said.text) > 12]
