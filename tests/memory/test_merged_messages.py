@@ -37,7 +37,7 @@ def character(*parts: str) -> dict[str, Any]:
 
 def messages_of(chat: Chat, window: list[Said], style: Style, note: str) -> list[dict[str, Any]]:
     """Those of the request that a front-end makes of a window."""
-    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(note=note), tagged=False)["messages"]
+    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(note=note))["messages"]
     return messages
 
 

@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-USER = "Alex"
-NAMES = (USER, "Mira", "Tobias")
+USERS = ("Alex", "Sam")
+"""The user's personas."""
+USER = USERS[0]
+NAMES = (*USERS, "Mira", "Tobias")
 """Everybody who speaks anywhere."""
 GREETING = "Mira sets the kettle down. You are late."
 _origins = count()
@@ -70,6 +72,14 @@ class Chat:
 
     characters: list[str]
     chat_id: str = ""
+    user: str = USER
+    """The persona that the user has in it now."""
+    name: str = ""
+    """That of its file."""
+    main_chat: str = ""
+    """The name of the chat that it branched off."""
+    asked: bool = False
+    """A request made the id that the chat keeps among its variables, where chats make their own."""
     said: list[Said] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
     earlier: list[list[Shown]] = field(default_factory=list)
@@ -87,7 +97,7 @@ class Chat:
     def visible(self) -> list[Said]:
         return [said for said in self.said if said.visible]
 
-    def branch(self, upto: Said, chat_id: str) -> Chat:
+    def branch(self, upto: Said, chat_id: str, name: str) -> Chat:
         """A new chat with everything up to and with a message, and what was shown of that."""
         kept = self.said[: self.said.index(upto) + 1]
         copies = {id(said): replace(said, swipes=list(said.swipes), dates=list(said.dates)) for said in kept}
@@ -97,7 +107,19 @@ class Chat:
             [[Shown(copies[id(s.said)], s.text) for s in line if id(s.said) in copies] for line in lines]
             for lines in (self.earlier, self.left)
         )
-        return Chat(list(self.characters), chat_id, said, shown, earlier, left, self.tree)
+        return Chat(
+            list(self.characters),
+            chat_id,
+            self.user,
+            name,
+            main_chat=self.name,
+            asked=self.asked,
+            said=said,
+            shown=shown,
+            earlier=earlier,
+            left=left,
+            tree=self.tree,
+        )
 
     def show(self, window: Sequence[Said], moved: Sequence[Said] = ()) -> list[Shown]:
         """What memory knows of the chat once a request showed this window.

@@ -6,14 +6,18 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from itertools import takewhile
+from typing import Literal
 
 from tests.truth.chat import Chat, Said, Shown
 from tests.truth.doubt import Doubt
-from tests.truth.front_end import Message, Style
+from tests.truth.front_end import Message, Style, Tag
 from tests.truth.held import Kept
 from tests.truth.lines import GLUE, NUDGES, Line, difference, lines_of, merged, plain, role_of, said_in
 from tests.truth.memory_under_test import Memory
 from tests.truth.texts import Texts
+
+Told = Literal["nothing", "id", "its own id", "everything"]
+"""What a front-end tells of its chats: a header `x-chat-id`, an id that each makes for itself, or all there is."""
 
 
 class Compared:
@@ -29,15 +33,15 @@ class Compared:
         style: Style = Style(),  # noqa: B008
         window: int = 12,
         *,
-        extension: bool = False,
+        told: Told = "nothing",
     ) -> None:
         self.memory = memory
         self.rng = random.Random(seed)
         self.texts = Texts(self.rng)
         self.style = style
         self.window = window
-        self.extension = extension
-        """SillyTavern's extension tags the requests of chats that have an id."""
+        self.told = told
+        """What requests tell of chats that have an id."""
         self.chats: list[Chat] = []
         self.chat = Chat([])
         self.requests = 0
@@ -46,6 +50,8 @@ class Compared:
         """No comparison failed so far."""
         self.asked: Message = {}
         """The last request's body."""
+        self.last_kind = "normal"
+        """The kind of the last request that showed a chat."""
         self.merging = style.mode != "none"
         self.ids: set[tuple[str, str]] = set()
         """Those that came with something that was stored, each with the characters it is of."""
@@ -57,14 +63,24 @@ class Compared:
         """The messages that ever said a line."""
 
     @property
+    def tag(self) -> Tag:
+        """What goes with the chat's requests."""
+        tags: dict[Told, Tag] = {"everything": "extension", "its own id": "yaml"}
+        return tags.get(self.told, "none") if self.chat.chat_id else "none"
+
+    @property
     def tagged(self) -> bool:
-        """Whether the chat's requests say everything about themselves."""
-        return self.extension and bool(self.chat.chat_id)
+        """Whether the extension tells everything about the chat's requests, and of what happens between."""
+        return self.tag == "extension"
+
+    @property
+    def tells_kind(self) -> bool:
+        return self.tag != "none"
 
     @property
     def id_of_chat(self) -> tuple[str, str]:
         """The chat's id, and whose it is where requests tell that."""
-        return self.chat.chat_id, "+".join(self.chat.characters) if self.tagged else ""
+        return self.chat.chat_id, "+".join(self.chat.characters) if self.tells_kind else ""
 
     def compare(self, kept: Kept | None, expected: list[Shown], window: Sequence[Said]) -> None:
         self.requests += 1
@@ -80,6 +96,7 @@ class Compared:
         if wanted is not expected:
             self.chat.earlier.append(self.chat.shown)
         self._remember(kept, wanted)
+        self._compare_speakers(kept, wanted)
         ids = [m.id for m in kept.path]
         assert len(set(ids)) == len(ids)
         for message in kept.path:
@@ -96,11 +113,19 @@ class Compared:
         assert len({m.id for m in kept.path}) == len(kept.path)
         self._remember(kept, shown)
 
+    def _compare_speakers(self, kept: Kept, wanted: Sequence[Shown]) -> None:
+        """Whoever said a message is its speaker, whatever persona the user has now."""
+        said = [m for m in kept.path if said_in(m)]
+        if len(said) == len(wanted):
+            for message, shown in zip(said, wanted, strict=True):
+                who = shown.said.speaker
+                assert message.speaker == who, f"memory has {message.speaker!r} for {who}: {message.text}"
+
     def _looks_continued(self) -> bool:
         """Whether the last request is one that a continue without a nudge cannot be told from."""
         roles = [message["role"] for message in self.asked["messages"]]
         is_last = roles[-1] == "assistant" and (self.style.prefill or roles[-2] == "system")
-        return is_last and not self.tagged
+        return is_last and not self.tells_kind
 
     def _same(self, got: Sequence[Line], shown: Sequence[Shown]) -> bool:
         """Message by message; what post-processing merged at any time is compared merged."""

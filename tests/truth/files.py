@@ -24,12 +24,13 @@ class Files(User):
         chat, visible = self.chat, self.chat.visible
         if not {"user", "assistant"} <= {said.role for said in visible} or self._has_a_like():
             return
-        name = chat.chat_id or f"{'+'.join(chat.characters)} - {self.chats.index(chat)}"
         page = await self.memory.transcript.sessions("local", limit=1000)
         before = {s.session_id: await self.memory.kept("local", s.session_id) for s in page.sessions}
         for n in range(times):
             is_group = len(chat.characters) > 1
-            report = await self.memory.take_file(written(chat), f"{name}.jsonl", is_group=is_group)
+            report = await self.memory.take_file(
+                written(chat, makes_id=self.tag == "yaml"), f"{chat.name}.jsonl", is_group=is_group
+            )
             assert report.read == len(visible) and not report.problems
             assert n == 0 or report.added + report.swipes + report.hidden == 0, f"memory has more: {report}"
             kept = await self.memory.kept("local", report.sessions[0].id)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
+from tests.truth.compared import Told
 from tests.truth.files import Files
 from tests.truth.front_end import SUMMARIZE
 from tests.truth.sequence import Sequence
@@ -18,13 +21,10 @@ WHO = st.sampled_from([["Mira"], ["Tobias"], ["Mira", "Tobias"]])
 class FrontEndMachine(Sequence):
     """Every action of a user's, in any order."""
 
-    @initialize(
-        data=st.data(), seed=NUMBER, window=WINDOWS, told=st.sampled_from(["nothing", "id", "everything"])
-    )
-    def begin(self, data: st.DataObject, seed: int, window: int, told: str) -> None:
+    @initialize(data=st.data(), seed=NUMBER, window=WINDOWS, told=st.sampled_from(get_args(Told)))
+    def begin(self, data: st.DataObject, seed: int, window: int, told: Told) -> None:
         self.to_the_end = seed % 4 == 0
-        style, extension = data.draw(self.styles), told == "everything"
-        self.world = Files(self.memory, seed, style, window, extension=extension)
+        self.world = Files(self.memory, seed, data.draw(self.styles), window, told=told)
         self.world.start_chat(["Mira"], "" if told == "nothing" else "chat-1")
 
     @rule()
@@ -79,10 +79,10 @@ class FrontEndMachine(Sequence):
 
     @rule(n=NUMBER, ids=st.sampled_from(["inherited", "none", "own"]))
     def branch(self, n: int, ids: str) -> None:
-        own = f"chat-{len(self.world.chats) + 1}"
-        inherited = own if self.world.tagged else self.world.chat.chat_id
+        own, inherited = f"chat-{len(self.world.chats) + 1}", self.world.chat.chat_id
         chat_id = {"inherited": inherited, "none": "", "own": own}[ids]
-        self.do(self.world.branch(n, chat_id))
+        told: dict[str, str] = {"everything": own if chat_id else "", "its own id": inherited}
+        self.do(self.world.branch(n, told.get(self.world.told, chat_id)))
 
     @rule(who=WHO, with_id=st.booleans(), greeting=st.booleans())
     def new_chat(self, who: list[str], with_id: bool, greeting: bool) -> None:
@@ -96,6 +96,10 @@ class FrontEndMachine(Sequence):
         if chat_id and len(self.world.chats) < 4:
             self.world.start_chat(who, chat_id)
             self.do(self.world.send())
+
+    @rule(n=NUMBER)
+    def take_persona(self, n: int) -> None:
+        self.world.take_persona(n)
 
     @rule(n=NUMBER)
     def switch(self, n: int) -> None:

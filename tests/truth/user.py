@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.truth.chat import USER, Said, Shown
+from tests.truth.chat import Said, Shown
 from tests.truth.edits import Edits
-from tests.truth.front_end import SUMMARIZE, Style, Wanted
+from tests.truth.front_end import SUMMARIZE, Message, Style, Wanted, yaml_of
 
 TEST = "Hi"
 """SillyTavern's connection test."""
@@ -15,7 +15,7 @@ class User(Edits):
 
     async def send(self, text: str | None = None) -> None:
         """A message and its reply."""
-        self.chat.said.append(Said("user", USER, [text or self.texts.new()]))
+        self.chat.said.append(Said("user", self.chat.user, [text or self.texts.new()]))
         await self.answered()
         await self.told_perhaps("reply")
 
@@ -27,7 +27,7 @@ class User(Edits):
         if [said.role for said in self.chat.visible[-2:]] == ["user", "user"]:
             return
         before = await self.versions()
-        self.chat.said.append(Said("user", USER, [self.texts.new()]))
+        self.chat.said.append(Said("user", self.chat.user, [self.texts.new()]))
         await self.ask(self.in_window(), None, Wanted("normal", self.chat.characters[0]))
         assert await self.versions() == before
 
@@ -38,7 +38,7 @@ class User(Edits):
 
     async def send_and_stop(self, keep: str) -> None:
         """A reply cut off: kept in part, kept and trimmed by the front-end, or nothing of it."""
-        self.chat.said.append(Said("user", USER, [self.texts.new()]))
+        self.chat.said.append(Said("user", self.chat.user, [self.texts.new()]))
         part = "" if keep == "nothing" else self.texts.new()
         await self.answered([part] if part else [])
         if keep == "trimmed":
@@ -92,7 +92,7 @@ class User(Edits):
 
         A prompt that shows no sign of it may be taken for a turn; not where it would become the user's words.
         """
-        marked = self.tagged or prompt == SUMMARIZE
+        marked = self.tells_kind or prompt == SUMMARIZE
         if not self.talked() or (not marked and self.style.mode not in ("none", "merge")):
             return
         wanted = Wanted("quiet", self.chat.characters[0], prompt=prompt)
@@ -104,12 +104,18 @@ class User(Edits):
     async def ask_raw(self, text: str) -> None:
         """A prompt that has nothing of the chat."""
         kind = "test" if text == TEST else "raw"
-        tag = {"metadata": {"chat_id": self.chat.chat_id, "kind": kind}} if self.tagged else {}
         before = await self.versions()
+        tag = {"metadata": self._tag_beside_the_chat(kind)} if self.tells_kind else {}
         body = {"messages": [{"role": "user", "content": text}], "stream": False, **tag}
         kept = await self.send_body(body, [self.texts.new()])
         assert kept is None, f"memory has {kept.path}"
         assert await self.versions() == before
+
+    def _tag_beside_the_chat(self, kind: str) -> Message:
+        """Macros know the kind of the chat's last request only."""
+        if self.tagged:
+            return {"chat_id": self.chat.chat_id, "kind": kind}
+        return yaml_of(self.chat, Wanted(self.last_kind, self.chat.characters[0]))
 
     async def _ask_in_vain(self, wanted: Wanted) -> None:
         before = await self.versions()
@@ -138,7 +144,7 @@ class User(Edits):
 
     async def send_with_moved(self, n: int) -> None:
         """Messages of the window that the front-end moved into a system message."""
-        self.chat.said.append(Said("user", USER, [self.texts.new()]))
+        self.chat.said.append(Said("user", self.chat.user, [self.texts.new()]))
         window = self.in_window()
         shown = {id(s.said): s.text for s in self.chat.shown}
         inner = [said for said in window[2:-3] if shown.get(id(said)) == said.text and len(said.text) > 12]

@@ -41,14 +41,16 @@ class World(Compared):
 
     async def ask(self, window: Sequence[Said], replies: Sequence[str] | None, wanted: Wanted) -> Kept | None:
         """A request that shows this window; None where it left nothing."""
+        self.last_kind = wanted.kind
         note = f"the mood is {self.rng.choice(WORDS)}" if self.rng.random() < 0.3 else "the mood is calm"
-        body = request(self.chat, window, self.style, replace(wanted, note=note), tagged=self.tagged)
+        body = request(self.chat, window, self.style, replace(wanted, note=note), self.tag)
         return await self.send_body(body, replies)
 
     async def send_body(self, body: Message, replies: Sequence[str] | None) -> Kept | None:
         """Any request of the chat's."""
         self.asked = body
-        named = {} if self.tagged or not self.chat.chat_id else {"x-chat-id": self.chat.chat_id}
+        self.chat.asked = True
+        named = {} if self.tells_kind or not self.chat.chat_id else {"x-chat-id": self.chat.chat_id}
         markers = Markers(continue_prefill=self.style.prefill)
         return await self.memory.ask(body, {"user-agent": "node-fetch", **named}, replies, markers)
 
