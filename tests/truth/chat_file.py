@@ -31,6 +31,8 @@ def _line(said: Said, *, is_group: bool) -> dict[str, Any]:  # Any: JSON
         "mes": said.text,
         "extra": {},
     }
+    if said.role == "user":
+        line["force_avatar"] = f"User Avatars/{said.speaker}.png"
     if said.role == "assistant":
         info = [{"send_date": _date(at), "extra": {}} for at in said.dates]
         line |= {"swipes": list(said.swipes), "swipe_id": said.at, "swipe_info": info}

@@ -97,6 +97,9 @@ class Compared:
             self.chat.earlier.append(self.chat.shown)
         self._remember(kept, wanted)
         self._compare_speakers(kept, wanted)
+        assert not kept.session.is_group or len(self.chat.characters) > 1, (
+            "memory has a group of one character"
+        )
         ids = [m.id for m in kept.path]
         assert len(set(ids)) == len(ids)
         for message in kept.path:

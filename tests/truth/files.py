@@ -17,36 +17,21 @@ class Files(User):
     """A world whose user imports chats too."""
 
     async def import_file(self, times: int = 1) -> None:
-        """The chat's file as it stands, again and again; the second time nothing is new.
-
-        Not of branches that no id tells from where they come from.
-        """
+        """The chat's file as it stands, again and again; the second time nothing is new."""
         chat, visible = self.chat, self.chat.visible
-        if not {"user", "assistant"} <= {said.role for said in visible} or self._has_a_like():
+        if not {"user", "assistant"} <= {said.role for said in visible}:
             return
         page = await self.memory.transcript.sessions("local", limit=1000)
         before = {s.session_id: await self.memory.kept("local", s.session_id) for s in page.sessions}
+        content, is_group = written(chat, makes_id=self.tag == "yaml"), len(chat.characters) > 1
         for n in range(times):
-            is_group = len(chat.characters) > 1
-            report = await self.memory.take_file(
-                written(chat, makes_id=self.tag == "yaml"), f"{chat.name}.jsonl", is_group=is_group
-            )
+            report = await self.memory.take_file(content, f"{chat.name}.jsonl", is_group=is_group)
             assert report.read == len(visible) and not report.problems
             assert n == 0 or report.added + report.swipes + report.hidden == 0, f"memory has more: {report}"
             kept = await self.memory.kept("local", report.sessions[0].id)
             known = bool(chat.chat_id) and self.id_of_chat in self.ids
             assert not known or kept.session.session_id == chat.session_id, "memory has it elsewhere"
         self._compare_file(kept, before.get(kept.session.session_id))
-
-    def _has_a_like(self) -> bool:
-        """Whether the chat has a beginning in common with another one and no id of its own."""
-        chat = self.chat
-        related = [
-            other
-            for other in self.chats
-            if other is not chat and {s.origin for s in other.said} & {s.origin for s in chat.said}
-        ]
-        return any(other.chat_id in ("", chat.chat_id) or not chat.chat_id for other in related)
 
     def _compare_file(self, kept: Kept, before: Kept | None) -> None:
         """The path is the file's chat, or what it was where the file is an older copy: it lacks something that
