@@ -90,6 +90,8 @@ class Chat:
     """The tree that memory keeps the chat in."""
     session_id: str = ""
     """Its session there, as of its last request."""
+    taken_in: bool = False
+    """Its file was imported."""
     one_with: list[Chat] = field(default_factory=list)
     """Branches that requests cannot tell from this chat after an edit of its last messages."""
 

@@ -34,6 +34,11 @@ def said_in(message: Message) -> str:
     return plain("\n\n".join(part for part in parts if not GLUE.match(part)))
 
 
+def is_led(message: Message) -> bool:
+    """Whether a stored message begins with the name of somebody who is not known to be its speaker."""
+    return any(message.text.startswith(f"{name}: ") for name in NAMES if name != message.speaker)
+
+
 def role_of(shown: Shown) -> str:
     """Its message's role."""
     return shown.said.role
