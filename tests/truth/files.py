@@ -17,12 +17,14 @@ class Files(User):
     """A world whose user imports chats too."""
 
     async def import_file(self, times: int = 1) -> None:
-        """The chat's file as it stands, again and again; the second time nothing is new."""
-        chat, visible = self.chat, self.chat.visible
-        if not {"user", "assistant"} <= {said.role for said in visible}:
+        """The chat's file as it stands, again and again; the second time nothing is new.
+
+        Where post-processing merged messages, not of branches that no id tells from where they come from.
+        """
+        chat, visible, alike = self.chat, self.chat.visible, self._alike()
+        if not {"user", "assistant"} <= {said.role for said in visible} or (alike and self.merging):
             return
         page = await self.memory.transcript.sessions("local", limit=1000)
-        alike = self._alike()
         before = {s.session_id: await self.memory.kept("local", s.session_id) for s in page.sessions}
         content, is_group = written(chat, makes_id=self.tag == "yaml"), len(chat.characters) > 1
         for n in range(times):

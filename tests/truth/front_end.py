@@ -44,6 +44,8 @@ class Style:
     post_history: bool = False
     prefill: bool = False
     """A continue ends with the message itself and no nudge."""
+    start: str = ""
+    """What every reply begins with: the prompt ends with it, and the answer goes on from there."""
     streams: bool = True
 
 
@@ -148,7 +150,10 @@ def _asked(chat: Chat, style: Style, wanted: Wanted) -> list[Message]:
         return [system(CONTINUE)]
     if wanted.kind == "impersonate":
         return [system(IMPERSONATE.format(character=wanted.speaker, user=chat.user))]
-    return [system(wanted.prompt)] if wanted.prompt else []
+    if wanted.prompt:
+        return [system(wanted.prompt)]
+    starts = style.start and wanted.kind != "continue"
+    return [{"role": "assistant", "content": style.start}] if starts else []
 
 
 def _row(said: Said, style: Style, chat: Chat) -> Message:

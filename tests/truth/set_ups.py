@@ -35,7 +35,8 @@ def styles_of(modes: Sequence[str]) -> st.SearchStrategy[Style]:
         lore=st.booleans(),
         post_history=st.booleans(),
         prefill=st.sampled_from([False, False, True]),
-    ).map(lambda style: replace(style, prefill=style.prefill and style.mode != "single"))
+        start=st.sampled_from(["", "", "Well,"]),
+    ).map(lambda style: style if style.mode == "single" else replace(style, start=""))
 
 
 SET_UPS = {

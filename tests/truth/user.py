@@ -42,7 +42,7 @@ class User(Edits):
         part = "" if keep == "nothing" else self.texts.new()
         await self.answered([part] if part else [])
         if keep == "trimmed":
-            self.chat.said[-1].text = part.rsplit(" ", 1)[0]
+            self.chat.said[-1].text = self.chat.said[-1].text.rsplit(" ", 1)[0]
 
     async def speak(self, who: int) -> None:
         """Another member of the group answers."""
@@ -66,9 +66,9 @@ class User(Edits):
         texts = [self.texts.new() for _ in range(replies)]
         kept = await self.ask(window, texts, Wanted("swipe", last.speaker))
         last.at = len(last.swipes)
-        last.swipes += texts
+        last.swipes += self.as_shown(texts)
         last.date_swipes()
-        self.compare(kept, [*self.chat.show(window), Shown(last, texts[0])], window)
+        self.compare(kept, [*self.chat.show(window), Shown(last, last.text)], window)
 
     async def continue_reply(self) -> None:
         """The last reply is made longer."""
@@ -90,10 +90,10 @@ class User(Edits):
     async def ask_quietly(self, prompt: str = SUMMARIZE) -> None:
         """An extension, or the user by /gen, asks something about the chat.
 
-        A prompt that shows no sign of it may be taken for a turn; not where it would become the user's words.
+        A prompt that shows no sign of it may be taken for a turn.
         """
         marked = self.tells_kind or prompt == SUMMARIZE
-        if not self.talked() or (not marked and self.style.mode not in ("none", "merge")):
+        if not self.talked():
             return
         wanted = Wanted("quiet", self.chat.characters[0], prompt=prompt)
         if marked or self._shows_its_shape():

@@ -35,13 +35,20 @@ class World(Compared):
         kept = await self.ask(shown, texts, Wanted(kind, speaker, moved=moved))
         expected = self.chat.show(shown, moved)
         if texts:
-            self.chat.said.append(Said("assistant", speaker, list(texts)))
-            expected.append(Shown(self.chat.said[-1], texts[0]))
+            self.chat.said.append(Said("assistant", speaker, self.as_shown(texts)))
+            expected.append(Shown(self.chat.said[-1], self.chat.said[-1].text))
         self.compare(kept, expected, shown)
+
+    def as_shown(self, replies: Sequence[str]) -> list[str]:
+        """Replies as the chat shows them: with the beginning that they were given."""
+        return [f"{self.style.start} {text}".strip(" ") if self.style.start else text for text in replies]
 
     async def ask(self, window: Sequence[Said], replies: Sequence[str] | None, wanted: Wanted) -> Kept | None:
         """A request that shows this window; None where it left nothing."""
         self.last_kind = wanted.kind
+        if self.style.start:
+            beginnings = self.origins["assistant", self.style.start]
+            beginnings.add(-len(beginnings) - 1)
         note = f"the mood is {self.rng.choice(WORDS)}" if self.rng.random() < 0.3 else "the mood is calm"
         body = request(self.chat, window, self.style, replace(wanted, note=note), self.tag)
         return await self.send_body(body, replies)
