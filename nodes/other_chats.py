@@ -73,6 +73,10 @@ def is_heard(said: int, here: Here, own: TreeView) -> bool:
 
 
 def is_group(state: TurnState) -> bool:
-    """Whether the request says so, or names more characters than the one that answers, under either name."""
-    character: str = state.card.get("name") or state.character
-    return state.is_group or bool(set(state.names) - {state.user_name, state.character, character})
+    """Whether the request says so, or names more characters than the one that answers, under either name.
+
+    Who speaks for the user is none: a persona that the user had is named as well.
+    """
+    users = {row["speaker"] for row in state.window if row["role"] == "user"} | {state.user_name}
+    answers = {state.character, state.card.get("name")}
+    return state.is_group or bool(set(state.names) - users - answers)

@@ -15,7 +15,7 @@ from graph.state import ChatMessage, Turn, TurnState
 from memory.align import Aligner, Alignment, align, with_moved
 from memory.assigned import AssignedTurns
 from memory.files import safe_name
-from memory.incoming import text_of
+from memory.incoming import text_of, without
 from memory.names import Prompt
 from memory.path import Path
 from memory.stored import Session, TreeKey
@@ -84,7 +84,8 @@ class Reconcile:
             return alignment
         system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] in SYSTEM_ROLES)
         absent = await self.transcript.messages(key, alignment.holes)
-        moved = {m.id for m in absent if m.text.strip() and m.text.strip() in system}
+        said = {m.id: without(m.speaker, m.text.strip()) for m in absent}
+        moved = {i for i, text in said.items() if text and text in system}
         return with_moved(alignment, moved) if moved else alignment
 
     async def _aligned(self, turn: Turn, key: TreeKey, session: Session | None) -> Alignment:

@@ -12,7 +12,8 @@ import pytest
 from server.sessions.protocol import ChatEvent
 from tests.truth.chat import USER, Chat, Said
 from tests.truth.front_end import Style, Wanted, request
-from tests.truth.memory_under_test import Kept, Memory
+from tests.truth.held import Kept
+from tests.truth.memory_under_test import Memory
 
 GREETING = "Welcome to the inn, stranger."
 INSTRUCTIONS = "Keep replies under 80 words."
@@ -37,7 +38,7 @@ def character(*parts: str) -> dict[str, Any]:
 
 def messages_of(chat: Chat, window: list[Said], style: Style, note: str) -> list[dict[str, Any]]:
     """Those of the request that a front-end makes of a window."""
-    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(note=note), tagged=False)["messages"]
+    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(note=note))["messages"]
     return messages
 
 

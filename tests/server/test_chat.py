@@ -79,18 +79,23 @@ async def test_a_developer_message_reaches_the_provider_as_it_came(
     assert fake.calls[0].body["messages"][0] == card
 
 
+@pytest.mark.parametrize("name", ["", "Alex: "], ids=["as it came", "without its speaker's name"])
 async def test_a_message_that_moved_into_a_developer_message_stays_in_the_chat(
-    live: Live, fake: FakeOpenAI
+    live: Live, fake: FakeOpenAI, name: str
 ) -> None:
-    texts = ["Hello", "Hi.", "The key is under the blue stone.", "Noted.", "Where is it?", "There."]
+    key = "The key is under the blue stone."
+    texts = ["Hello", "Hi.", f"{name}{key}", "Noted.", "Where is it?", "There."]
+    tag = {"chat_id": "c1", "user_name": "Alex"}
     for count in (1, 3, 5):
         fake.script([Say(texts[count]), Finish(), Count()])
-        request = {"messages": said(*texts[:count]), "metadata": {"chat_id": "c1"}}
+        request = {"messages": said(*texts[:count]), "metadata": tag}
         assert (await live.http.post("/v1/chat/completions", json=request)).status_code == 200
     chat = said(*texts, "Thanks")
-    note = {"role": "developer", "content": f"Remember: {chat.pop(2)['content']}"}
-    request = {"messages": [note, *chat], "metadata": {"chat_id": "c1"}}
+    chat.pop(2)
+    note = {"role": "developer", "content": f"Remember: {key}"}
+    request = {"messages": [note, *chat], "metadata": tag}
     assert (await live.http.post("/v1/chat/completions", json=request)).status_code == 200
+    texts[2] = key
     assert [text for _, text in await stored(live, "c1")][:7] == [*texts, "Thanks"]
 
 

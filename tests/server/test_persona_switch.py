@@ -30,7 +30,7 @@ class Chat:
     mode: str = "none"
     names: str = "default"
     """When names are written before what is said. default: in groups before everybody's words but the user's, elsewhere
-    before those of personas the user had; content: always; none: never."""
+    before those of personas the user had; content: always; none: never; field: in OpenAI's `name`."""
     members: tuple[str, ...] = ()
     tagged: bool = False
     prompted: bool = True
@@ -76,7 +76,8 @@ class Chat:
         named = self.names == "content" or (self.names == "default" and left)
         text = f"{who}: {text}" if named else text
         if self.mode != "single":
-            return {"role": "user" if said_by_user else "assistant", "content": text}
+            row = {"role": "user" if said_by_user else "assistant", "content": text}
+            return row | {"name": who} if self.names == "field" else row
         now = (self.user,) if said_by_user else (speaker, *self.members)
         led = any(text.startswith(f"{name}: ") for name in now)
         return {"role": "user", "content": text if led else f"{now[0]}: {text}"}
@@ -128,6 +129,22 @@ async def test_a_member_who_left_the_group_still_said_what_he_said(
     await group.check()
     await group.say("Good.", "Is it?")
     await group.check()
+
+
+@pytest.mark.parametrize("names", ["default", "content", "field"])
+@pytest.mark.parametrize("tagged", [False, True])
+async def test_a_chat_of_two_personas_with_one_character_is_no_group(
+    live: Live, fake: FakeOpenAI, names: str, tagged: bool
+) -> None:
+    chat = Chat(live, fake, names=names, tagged=tagged, user="Sam")
+    await chat.say("What?", "Never mind.")
+    await chat.say("Tell me.", "Later.")
+    chat.user = "Alex"
+    chat.said.pop()
+    await chat.ask("Now.")
+    await chat.say("And me?", "Likewise.")
+    session = (await live.http.get(f"/v1/sessions/{chat.session}")).json()
+    assert session["is_group"] is False
 
 
 async def test_an_event_after_the_switch_changes_nothing(live: Live, fake: FakeOpenAI) -> None:

@@ -9,7 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-USER = "Alex"
+USERS = ("Alex", "Sam")
+"""The user's personas."""
+USER = USERS[0]
+NAMES = (*USERS, "Mira", "Tobias")
+"""Everybody who speaks anywhere."""
 GREETING = "Mira sets the kettle down. You are late."
 _origins = count()
 _seconds = count(1_700_000_000)
@@ -68,6 +72,14 @@ class Chat:
 
     characters: list[str]
     chat_id: str = ""
+    user: str = USER
+    """The persona that the user has in it now."""
+    name: str = ""
+    """That of its file."""
+    main_chat: str = ""
+    """The name of the chat that it branched off."""
+    asked: bool = False
+    """A request made the id that the chat keeps among its variables, where chats make their own."""
     said: list[Said] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
     earlier: list[list[Shown]] = field(default_factory=list)
@@ -78,6 +90,8 @@ class Chat:
     """The tree that memory keeps the chat in."""
     session_id: str = ""
     """Its session there, as of its last request."""
+    taken_in: bool = False
+    """Its file was imported."""
     one_with: list[Chat] = field(default_factory=list)
     """Branches that requests cannot tell from this chat after an edit of its last messages."""
 
@@ -85,7 +99,7 @@ class Chat:
     def visible(self) -> list[Said]:
         return [said for said in self.said if said.visible]
 
-    def branch(self, upto: Said, chat_id: str) -> Chat:
+    def branch(self, upto: Said, chat_id: str, name: str) -> Chat:
         """A new chat with everything up to and with a message, and what was shown of that."""
         kept = self.said[: self.said.index(upto) + 1]
         copies = {id(said): replace(said, swipes=list(said.swipes), dates=list(said.dates)) for said in kept}
@@ -95,7 +109,19 @@ class Chat:
             [[Shown(copies[id(s.said)], s.text) for s in line if id(s.said) in copies] for line in lines]
             for lines in (self.earlier, self.left)
         )
-        return Chat(list(self.characters), chat_id, said, shown, earlier, left, self.tree)
+        return Chat(
+            list(self.characters),
+            chat_id,
+            self.user,
+            name,
+            main_chat=self.name,
+            asked=self.asked,
+            said=said,
+            shown=shown,
+            earlier=earlier,
+            left=left,
+            tree=self.tree,
+        )
 
     def show(self, window: Sequence[Said], moved: Sequence[Said] = ()) -> list[Shown]:
         """What memory knows of the chat once a request showed this window.

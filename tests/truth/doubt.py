@@ -49,6 +49,11 @@ What DESIGN leaves open is settled here as follows.
   taken for the one with which it has at least as much in common.
 - A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
   what a chat that it branched off begins with is that one's, unless ids tell.
+- An id that all branches of a chat have tells none of their files from another's. A branch whose file was
+  imported without one, and whose window shows nothing but what it has in common with another chat, may go on
+  as a branch of that one: a file shows a chat whole, also what was deleted before the window.
+- A name before a message that memory first sees after the user left that persona is a part of the text: no
+  request told the name.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 - A quiet prompt that no tag, no beginning and no place in the request shows for one is taken for a turn. Its
   answer is a reply that the chat does not show: off the path again with the next request.
@@ -114,7 +119,7 @@ class Doubt:
                 yield self._head(left) + rest
         for start in self._repetitions():
             yield self.chat.shown[:start] + rest
-        for other in self._lines_that_may_be_meant():
+        for other in (*self._lines_that_may_be_meant(), *self._lines_beside_a_file()):
             yield self._head_of(other) + rest
 
     def _head(self, shown: Sequence[Shown] | None = None) -> list[Shown]:
@@ -143,6 +148,15 @@ class Doubt:
         others = [other for other in self.chats if other is not self.chat and other.shown]
         alike = [other for other in others if told and common(rows, lines_of(other.shown)) >= min(told)]
         return [*self.chat.one_with, *alike]
+
+    def _lines_beside_a_file(self) -> list[Chat]:
+        """The chats with which the window of one whose file was imported has as much in common, without an id."""
+        if self.known_id or not self.chat.taken_in:
+            return []
+        rows = [(said.role, plain(said.text)) for said in self.window]
+        told = common(rows, lines_of(self.chat.shown))
+        others = [other for other in self.chats if other is not self.chat and other.shown]
+        return [other for other in others if common(rows, lines_of(other.shown)) >= told]
 
     def _head_of(self, other: Chat) -> list[Shown]:
         """What a chat that was taken for this one shows from before the window."""

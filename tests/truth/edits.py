@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from server.sessions.protocol import ChatEvent, EventType
-from tests.truth.chat import GREETING, USER, Chat, Said
+from tests.truth.chat import GREETING, USERS, Chat, Said
 from tests.truth.world import World
 
 
@@ -13,17 +13,28 @@ class Edits(World):
     """A world whose chats are begun, changed, branched and left."""
 
     def start_chat(self, characters: Sequence[str], chat_id: str = "", greeting: str = GREETING) -> None:
-        self.chat = Chat(list(characters), chat_id)
+        name = self.new_name(characters, chat_id)
+        self.chat = Chat(list(characters), chat_id, self.chat.user, name)
         if greeting:
             self.chat.said.append(Said("assistant", characters[0], [greeting]))
         self.chats.append(self.chat)
+
+    def new_name(self, characters: Sequence[str], chat_id: str) -> str:
+        """A name for a chat's file: its id, where that is what the front-end calls it."""
+        names = {chat.name for chat in self.chats if chat.characters == list(characters)}
+        is_name = chat_id and self.told != "its own id" and chat_id not in names
+        return chat_id if is_name else f"{'+'.join(characters)} - {len(self.chats)}"
+
+    def take_persona(self, n: int) -> None:
+        """The user goes on under another name."""
+        self.chat.user = USERS[n % len(USERS)]
 
     def id_of_others(self, who: Sequence[str]) -> str:
         """An id of another character's chat, or a group's, that these have none of; empty: there is none, or
         requests do not tell whose chats are."""
         taken = {chat.chat_id for chat in self.chats if set(chat.characters) == set(who)}
         others = [chat.chat_id for chat in self.chats if chat.chat_id and chat.chat_id not in taken]
-        return others[0] if others and self.extension else ""
+        return others[0] if others and self.told == "everything" else ""
 
     async def tell(self, kind: EventType) -> None:
         """What the extension reports as it happens: the whole chat."""
@@ -34,7 +45,7 @@ class Edits(World):
             type=kind,
             messages=[{"role": s.role, "name": s.speaker, "content": s.text} for s in self.chat.visible],
             character="" if is_group else self.chat.characters[0],
-            user_name=USER,
+            user_name=self.chat.user,
             is_group=is_group,
         )
         kept = await self.memory.tell(self.chat.chat_id, event)
@@ -52,7 +63,7 @@ class Edits(World):
         said = self.any_of(n)
         if said:
             said.swipes = list(said.swipes)
-            text = self.new_text(common=False)
+            text = self.texts.new(common=False)
             said.text = f"{said.text} {text}" if append else text
             await self.tell("edit")
 
@@ -82,7 +93,8 @@ class Edits(World):
     async def branch(self, n: int, chat_id: str) -> None:
         said = self.any_of(n)
         if said and self.talked() and len(self.chats) < 5:
-            self.chat = self.chat.branch(said, chat_id)
+            name = self.new_name(self.chat.characters, chat_id)
+            self.chat = self.chat.branch(said, chat_id, name)
             self.chats.append(self.chat)
             await self.told_perhaps("open")
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from memory.stored import Message
-from tests.truth.chat import Shown
+from tests.truth.chat import Chat, Shown
 from tests.truth.chat_file import written
+from tests.truth.held import Kept
 from tests.truth.lines import difference, lines_of, merged, said_in
-from tests.truth.memory_under_test import Kept, Memory
+from tests.truth.memory_under_test import Memory
 from tests.truth.user import User
 
 
@@ -18,33 +19,35 @@ class Files(User):
     async def import_file(self, times: int = 1) -> None:
         """The chat's file as it stands, again and again; the second time nothing is new.
 
-        Not of branches that no id tells from where they come from.
+        Where post-processing merged messages, not of branches that no id tells from where they come from.
         """
-        chat, visible = self.chat, self.chat.visible
-        if not {"user", "assistant"} <= {said.role for said in visible} or self._has_a_like():
+        chat, visible, alike = self.chat, self.chat.visible, self._alike()
+        if not {"user", "assistant"} <= {said.role for said in visible} or (alike and self.merging):
             return
-        name = chat.chat_id or f"{'+'.join(chat.characters)} - {self.chats.index(chat)}"
         page = await self.memory.transcript.sessions("local", limit=1000)
         before = {s.session_id: await self.memory.kept("local", s.session_id) for s in page.sessions}
+        content, is_group = written(chat, makes_id=self.tag == "yaml"), len(chat.characters) > 1
         for n in range(times):
-            is_group = len(chat.characters) > 1
-            report = await self.memory.take_file(written(chat), f"{name}.jsonl", is_group=is_group)
+            report = await self.memory.take_file(content, f"{chat.name}.jsonl", is_group=is_group)
             assert report.read == len(visible) and not report.problems
             assert n == 0 or report.added + report.swipes + report.hidden == 0, f"memory has more: {report}"
             kept = await self.memory.kept("local", report.sessions[0].id)
-            known = bool(chat.chat_id) and self.id_of_chat in self.ids
-            assert not known or kept.session.session_id == chat.session_id, "memory has it elsewhere"
-        self._compare_file(kept, before.get(kept.session.session_id))
+            known = bool(chat.chat_id and chat.session_id) and self.id_of_chat in self.ids
+            elsewhere = known and kept.session.session_id != chat.session_id
+            assert not elsewhere or alike, "memory has it elsewhere"
+        chat.taken_in = True
+        was = before.get(kept.session.session_id)
+        theirs = any(other.session_id == kept.session.session_id for other in alike)
+        if not (theirs and was and kept.path == was.path):
+            self._compare_file(kept, was)
 
-    def _has_a_like(self) -> bool:
-        """Whether the chat has a beginning in common with another one and no id of its own."""
-        chat = self.chat
-        related = [
-            other
-            for other in self.chats
-            if other is not chat and {s.origin for s in other.said} & {s.origin for s in chat.said}
-        ]
-        return any(other.chat_id in ("", chat.chat_id) or not chat.chat_id for other in related)
+    def _alike(self) -> list[Chat]:
+        """The chats that have a beginning in common with this one while no id in its file tells them apart."""
+        origins = {said.origin for said in self.chat.said}
+        others = (other for other in self.chats if other is not self.chat)
+        related = (other for other in others if origins & {said.origin for said in other.said})
+        own = self.chat.chat_id
+        return [other for other in related if not own or other.chat_id in ("", own)]
 
     def _compare_file(self, kept: Kept, before: Kept | None) -> None:
         """The path is the file's chat, or what it was where the file is an older copy: it lacks something that

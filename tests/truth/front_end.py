@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from tests.truth.chat import USER, Chat, Said
 
 Message = dict[str, Any]
 """Any: OpenAI's JSON."""
+Tag = Literal["none", "yaml", "extension"]
+"""Who tells what a request is: nobody, macros in a body that the user writes, or the extension."""
 PLACEHOLDER = "[Start a new chat]"
 CONTINUE = "[Continue your last message without repeating its original content.]"
 IMPERSONATE = (
-    f"[Write your next reply from the point of view of {USER}, using the chat history so far as a guideline "
-    f"for the writing style of {USER}. Write 1 reply only in internet RP style. "
+    "[Write your next reply from the point of view of {user}, using the chat history so far as a guideline "
+    "for the writing style of {user}. Write 1 reply only in internet RP style. "
     "Don't write as {character} or system. Don't describe actions of {character}.]"
 )
 SUMMARIZE = "Ignore previous instructions. Summarize the most important facts and events in the story so far."
@@ -30,7 +32,8 @@ class Style:
     whitespace: str = "kept"
     """kept, trimmed or collapsed."""
     names: str = "none"
-    """none, content ("Mira: ...") or field (OpenAI's `name`); in a group the characters' are in the content."""
+    """none, content ("Mira: ...") or field (OpenAI's `name`); with none a group's characters and the personas
+    that the user had before are still named in the content."""
     note_depth: int | None = None
     """A note stands so many messages before the end; not where it would become a message of the user's by
     itself, which only names before messages tell from one."""
@@ -41,6 +44,8 @@ class Style:
     post_history: bool = False
     prefill: bool = False
     """A continue ends with the message itself and no nudge."""
+    start: str = ""
+    """What every reply begins with: the prompt ends with it, and the answer goes on from there."""
     streams: bool = True
 
 
@@ -59,14 +64,29 @@ class Wanted:
     """Messages of the window that stand in a system message instead."""
 
 
-def request(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted, *, tagged: bool) -> Message:
-    """The body of a request that shows this window; `tagged`: the extension names chat, kind and speakers."""
+def request(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted, tag: Tag = "none") -> Message:
+    """The body of a request that shows this window, with the tag that goes with it."""
     prompt = prompt_of(chat, window, style, wanted)
+    members = chat.characters if len(chat.characters) > 1 else ()
     body: Message = {
-        "messages": post_processed(prompt, style.mode, wanted.speaker),
+        "messages": post_processed(prompt, style.mode, wanted.speaker, chat.user, members),
         "stream": style.streams and wanted.kind != "quiet",
     }
-    return body | {"metadata": tag_of(chat, prompt, style, wanted)} if tagged else body
+    if tag == "none":
+        return body
+    told = tag_of(chat, prompt, style, wanted) if tag == "extension" else yaml_of(chat, wanted)
+    return body | {"metadata": told}
+
+
+def yaml_of(chat: Chat, wanted: Wanted) -> Message:
+    """What the macros of a body tell that the user writes without the extension."""
+    return {
+        "chat_id": chat.chat_id,
+        "gen_type": wanted.kind,
+        "character": wanted.speaker,
+        "user_name": chat.user,
+        "group": ", ".join(chat.characters),
+    }
 
 
 def tag_of(chat: Chat, prompt: Sequence[Message], style: Style, wanted: Wanted) -> Message:
@@ -75,13 +95,18 @@ def tag_of(chat: Chat, prompt: Sequence[Message], style: Style, wanted: Wanted) 
     glued = range(first + 1, len(prompt)) if style.mode != "none" else ()
     injected = [[n, prompt[n]["content"]] for n in glued if prompt[n]["role"] == "system"]
     members = chat.characters if len(chat.characters) > 1 else []
-    who = {"character": wanted.speaker, "user_name": USER, "group_members": members, "injected": injected}
+    who = {
+        "character": wanted.speaker,
+        "user_name": chat.user,
+        "group_members": members,
+        "injected": injected,
+    }
     return {"chat_id": chat.chat_id, "kind": wanted.kind} | {name: told for name, told in who.items() if told}
 
 
 def prompt_of(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted) -> list[Message]:
     """A request's messages before post-processing."""
-    rows = [_row(said, style, is_group=len(chat.characters) > 1) for said in window]
+    rows = [_row(said, style, chat) for said in window]
     continued = [rows.pop()] if wanted.kind == "continue" else []
     if style.note_depth is not None and len(rows) + len(continued) > style.note_depth:
         at = len(rows) + len(continued) - style.note_depth
@@ -97,13 +122,13 @@ def prompt_of(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted) 
         *_nudge(chat, wanted),
         *after,
         *continued,
-        *_asked(style, wanted),
+        *_asked(chat, style, wanted),
     ]
 
 
 def _head(chat: Chat, style: Style, wanted: Wanted) -> list[Message]:
     who, members = wanted.speaker, ", ".join(chat.characters)
-    head = [f"Write {who}'s next reply in a fictional chat between {who} and {USER}."]
+    head = [f"Write {who}'s next reply in a fictional chat between {who} and {chat.user}."]
     head += [f"CARD {who} is a keeper of lights."]
     head += ["LORE The gull is noisy."] if style.lore else []
     if wanted.moved:
@@ -119,18 +144,22 @@ def _nudge(chat: Chat, wanted: Wanted) -> list[Message]:
     return [system(f"[Write the next reply only as {wanted.speaker}.]")] if asks else []
 
 
-def _asked(style: Style, wanted: Wanted) -> list[Message]:
+def _asked(chat: Chat, style: Style, wanted: Wanted) -> list[Message]:
     """What ends the prompt."""
     if wanted.kind == "continue" and not style.prefill:
         return [system(CONTINUE)]
     if wanted.kind == "impersonate":
-        return [system(IMPERSONATE.format(character=wanted.speaker))]
-    return [system(wanted.prompt)] if wanted.prompt else []
+        return [system(IMPERSONATE.format(character=wanted.speaker, user=chat.user))]
+    if wanted.prompt:
+        return [system(wanted.prompt)]
+    starts = style.start and wanted.kind != "continue"
+    return [{"role": "assistant", "content": style.start}] if starts else []
 
 
-def _row(said: Said, style: Style, *, is_group: bool) -> Message:
+def _row(said: Said, style: Style, chat: Chat) -> Message:
     text = sent(said.text, style)
-    led = style.names == "content" or (style.names == "none" and is_group and said.role == "assistant")
+    unclear = len(chat.characters) > 1 if said.role == "assistant" else said.speaker != chat.user
+    led = style.names == "content" or (style.names == "none" and unclear)
     row = {"role": said.role, "content": f"{said.speaker}: {text}" if led else text}
     return row | {"name": said.speaker} if style.names == "field" else row
 
@@ -146,11 +175,17 @@ def system(text: str) -> Message:
     return {"role": "system", "content": text}
 
 
-def post_processed(messages: list[Message], mode: str, character: str) -> list[Message]:
-    """What a front-end's post-processing makes of a prompt, as SillyTavern's modes do."""
+def post_processed(
+    messages: list[Message], mode: str, character: str, user: str = USER, members: Sequence[str] = ()
+) -> list[Message]:
+    """What a front-end's post-processing makes of a prompt, as SillyTavern's modes do.
+
+    A single message names who speaks by those who speak now, unless the text begins with such a name.
+    """
     if mode == "none":
         return messages
-    rows = [_folded(message, mode, character) for message in messages]
+    now = {"assistant": [character, *members], "user": [user]}
+    rows = [_folded(message, mode, now) for message in messages]
     merged = _merged(rows)
     if mode in ("semi", "strict"):
         merged = [merged[0], *(m | {"role": "user"} if m["role"] == "system" else m for m in merged[1:])]
@@ -160,15 +195,15 @@ def post_processed(messages: list[Message], mode: str, character: str) -> list[M
     return merged
 
 
-def _folded(message: Message, mode: str, character: str) -> Message:
+def _folded(message: Message, mode: str, now: Mapping[str, Sequence[str]]) -> Message:
     role, text = message["role"], message["content"]
     name = message.get("name", "")
     if name and role != "system":
         text = text if text.startswith(f"{name}: ") else f"{name}: {text}"
     if mode == "single":
-        speaker = {"assistant": character, "user": USER}.get(role, "")
-        prefixed = re.match(r"(Mira|Tobias|Alex): ", text)
-        text = text if not speaker or prefixed else f"{speaker}: {text}"
+        speakers = now.get(role, ())
+        led = any(text.startswith(f"{name}: ") for name in speakers)
+        text = text if not speakers or led else f"{speakers[0]}: {text}"
         role = "user"
     return {"role": role, "content": text}
 

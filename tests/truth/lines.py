@@ -7,21 +7,25 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from memory.stored import Message
-from tests.truth.chat import Shown
-from tests.truth.memory_under_test import NAMES
+from tests.truth.chat import NAMES, Shown
 
 COMMON = ("go on", "yes", "Nods.", "I see. Tell me more.")
 """What is said again and again."""
-GLUE = re.compile(r"NOTE|NARRATOR|LORE|POSTHISTORY|Start a new|Continue your last")
+GLUE = re.compile(r"NOTE|NARRATOR|LORE|POSTHISTORY|Start a new|Continue your last|Where is the lantern")
 NUDGES = re.compile(
     r"\[Continue your last|\[Write (your next reply|the next reply only)|\[Start a new|Continue your last"
 )
 """What nobody can have said."""
+BLANK_LINE = re.compile(r"\n\s*\n")
 Line = tuple[str, str]
 
 
 def plain(text: str) -> str:
-    """A text without its speaker's name in front, runs of whitespace as one space."""
+    """A text without its speaker's name in front, of each where several were merged, whitespace as one space."""
+    return " ".join(filter(None, map(_unnamed, BLANK_LINE.split(text))))
+
+
+def _unnamed(text: str) -> str:
     text = " ".join(text.split())
     name = next((name for name in NAMES if text.startswith(f"{name}: ")), "")
     return text[len(name) + 2 :] if name else text
@@ -31,8 +35,13 @@ def said_in(message: Message) -> str:
     """A stored message's plain text, without what post-processing glued to it where it is unsettled."""
     if not message.unsettled and not GLUE.match(message.text):
         return plain(message.text)
-    parts = re.split(r"\n\s*\n", message.text)
+    parts = BLANK_LINE.split(message.text)
     return plain("\n\n".join(part for part in parts if not GLUE.match(part)))
+
+
+def is_led(message: Message) -> bool:
+    """Whether a stored message begins with the name of somebody who is not known to be its speaker."""
+    return any(message.text.startswith(f"{name}: ") for name in NAMES if name != message.speaker)
 
 
 def role_of(shown: Shown) -> str:

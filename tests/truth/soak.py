@@ -6,8 +6,9 @@ import argparse
 import secrets
 import time
 
-from tests.truth.machine import FrontEndMachine, counted, drive, machine, seed_of
-from tests.truth.test_truth import SET_UPS
+from tests.truth.driving import counted, drive, machine, seed_of
+from tests.truth.machine import FrontEndMachine
+from tests.truth.set_ups import SET_UPS
 
 AT_ONCE = 500
 """Sequences of one seed: so many have to be driven again to repeat a failure."""

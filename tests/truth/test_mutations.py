@@ -12,16 +12,19 @@ from hypothesis import strategies as st
 from graph import build
 from graph.resources import Resources
 from graph.state import Kind
+from memory import names
 from memory.align import Aligner, Alignment, Incoming, align
 from memory.path import Path, PathBuilder, encode
 from memory.transcript import TreeView
 from memory.whose import ANYBODY
+from nodes import store
 from server.sessions import events, lookup
 from server.sessions.protocol import ChatEvent, EventTaken
 from server.sillytavern import interpretation
+from server.transfer import chat_file
 from tests.truth import memory_under_test
+from tests.truth.driving import drive, machine, seed_of
 from tests.truth.front_end import Style
-from tests.truth.machine import drive, machine, seed_of
 
 ENOUGH = 500
 """Sequences within which what is broken has to be found out."""
@@ -129,6 +132,18 @@ def ids_belong_to_anybody(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(memory_under_test, "told_whose", lambda *_: ANYBODY)
 
 
+def former_personas_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(names.Prompt, "window_in", lambda prompt, _: prompt.window)
+
+
+def names_make_a_group(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(store, "is_group", lambda state: len(state.names) > 2)
+
+
+def ids_in_files_are_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(chat_file, "LIVE_ID", "another variable")
+
+
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     "broken",
@@ -142,11 +157,20 @@ def test_a_broken_aligner_is_caught(broken: type[Broken]) -> None:
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize(
-    "mutation", [every_kind_is_stored, every_kind_is_normal, events_change_nothing, ids_belong_to_anybody]
+    ("mutation", "style"),
+    [
+        (every_kind_is_stored, Style()),
+        (every_kind_is_normal, Style()),
+        (events_change_nothing, Style()),
+        (ids_belong_to_anybody, Style()),
+        (former_personas_are_forgotten, Style()),
+        (names_make_a_group, Style(names="field")),
+        (ids_in_files_are_ignored, Style()),
+    ],
 )
 def test_a_broken_server_is_caught(
-    mutation: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+    mutation: Callable[[pytest.MonkeyPatch], None], style: Style, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     mutation(monkeypatch)
     with pytest.raises(AssertionError, match="memory has"):
-        drive(machine(st.just(Style())), ENOUGH, seed_of(mutation.__name__), shrink=False)
+        drive(machine(st.just(style)), ENOUGH, seed_of(mutation.__name__), shrink=False)

@@ -8,28 +8,11 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import strategies as st
 
-from tests.truth.front_end import Style
-from tests.truth.machine import MODES, PLAIN_STYLES, counted, drive, machine, seed_of, styles_of
+from tests.truth.driving import counted, drive, machine, seed_of
+from tests.truth.set_ups import SET_UPS
 
 SCALE = float(os.environ.get("TRUTH_SCALE", "1"))
-
-SET_UPS = {
-    "as delivered": (st.just(Style()), 200),
-    "whitespace trimmed": (st.just(Style(whitespace="trimmed")), 20),
-    "whitespace collapsed": (st.just(Style(whitespace="collapsed")), 20),
-    "names in the text": (st.just(Style(names="content")), 20),
-    "names as a field": (st.just(Style(names="field")), 20),
-    "notes, lore, narrator": (
-        st.just(Style(note_depth=4, lore=True, narrator=True, post_history=True)),
-        20,
-    ),
-    "any of these, changing": (PLAIN_STYLES, 150),
-    **{f"{mode}, alone": (st.just(Style(mode=mode)), 20) for mode in MODES},
-    **{f"{mode}, with notes and names": (styles_of([mode]), 30) for mode in MODES},
-}
-"""How a front-end is set up, and how many sequences are driven with it."""
 
 
 @pytest.mark.timeout(0)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from tests.truth.chat import USER, Said, Shown
+from tests.truth.chat import Said, Shown
 from tests.truth.edits import Edits
-from tests.truth.front_end import SUMMARIZE, Style, Wanted
+from tests.truth.front_end import SUMMARIZE, Message, Style, Wanted, yaml_of
 
 TEST = "Hi"
 """SillyTavern's connection test."""
@@ -15,7 +15,7 @@ class User(Edits):
 
     async def send(self, text: str | None = None) -> None:
         """A message and its reply."""
-        self.chat.said.append(Said("user", USER, [text or self.new_text()]))
+        self.chat.said.append(Said("user", self.chat.user, [text or self.texts.new()]))
         await self.answered()
         await self.told_perhaps("reply")
 
@@ -27,7 +27,7 @@ class User(Edits):
         if [said.role for said in self.chat.visible[-2:]] == ["user", "user"]:
             return
         before = await self.versions()
-        self.chat.said.append(Said("user", USER, [self.new_text()]))
+        self.chat.said.append(Said("user", self.chat.user, [self.texts.new()]))
         await self.ask(self.in_window(), None, Wanted("normal", self.chat.characters[0]))
         assert await self.versions() == before
 
@@ -38,11 +38,11 @@ class User(Edits):
 
     async def send_and_stop(self, keep: str) -> None:
         """A reply cut off: kept in part, kept and trimmed by the front-end, or nothing of it."""
-        self.chat.said.append(Said("user", USER, [self.new_text()]))
-        part = "" if keep == "nothing" else self.new_text()
+        self.chat.said.append(Said("user", self.chat.user, [self.texts.new()]))
+        part = "" if keep == "nothing" else self.texts.new()
         await self.answered([part] if part else [])
         if keep == "trimmed":
-            self.chat.said[-1].text = part.rsplit(" ", 1)[0]
+            self.chat.said[-1].text = self.chat.said[-1].text.rsplit(" ", 1)[0]
 
     async def speak(self, who: int) -> None:
         """Another member of the group answers."""
@@ -63,12 +63,12 @@ class User(Edits):
         window = [said for said in self.in_window(before=last)]
         if self.is_lone(window):
             return
-        texts = [self.new_text() for _ in range(replies)]
+        texts = [self.texts.new() for _ in range(replies)]
         kept = await self.ask(window, texts, Wanted("swipe", last.speaker))
         last.at = len(last.swipes)
-        last.swipes += texts
+        last.swipes += self.as_shown(texts)
         last.date_swipes()
-        self.compare(kept, [*self.chat.show(window), Shown(last, texts[0])], window)
+        self.compare(kept, [*self.chat.show(window), Shown(last, last.text)], window)
 
     async def continue_reply(self) -> None:
         """The last reply is made longer."""
@@ -76,7 +76,7 @@ class User(Edits):
         if last is None or not self.asked_before(last):
             return
         window = self.in_window()
-        more = f" and {self.new_text()}"
+        more = f" and {self.texts.new()}"
         kept = await self.ask(window, [more], Wanted("continue", last.speaker))
         last.text += more
         self.compare(kept, self.chat.show(window), window)
@@ -90,10 +90,10 @@ class User(Edits):
     async def ask_quietly(self, prompt: str = SUMMARIZE) -> None:
         """An extension, or the user by /gen, asks something about the chat.
 
-        A prompt that shows no sign of it may be taken for a turn; not where it would become the user's words.
+        A prompt that shows no sign of it may be taken for a turn.
         """
-        marked = self.tagged or prompt == SUMMARIZE
-        if not self.talked() or (not marked and self.style.mode not in ("none", "merge")):
+        marked = self.tells_kind or prompt == SUMMARIZE
+        if not self.talked():
             return
         wanted = Wanted("quiet", self.chat.characters[0], prompt=prompt)
         if marked or self._shows_its_shape():
@@ -104,16 +104,22 @@ class User(Edits):
     async def ask_raw(self, text: str) -> None:
         """A prompt that has nothing of the chat."""
         kind = "test" if text == TEST else "raw"
-        tag = {"metadata": {"chat_id": self.chat.chat_id, "kind": kind}} if self.tagged else {}
         before = await self.versions()
+        tag = {"metadata": self._tag_beside_the_chat(kind)} if self.tells_kind else {}
         body = {"messages": [{"role": "user", "content": text}], "stream": False, **tag}
-        kept = await self.send_body(body, [self.new_text()])
+        kept = await self.send_body(body, [self.texts.new()])
         assert kept is None, f"memory has {kept.path}"
         assert await self.versions() == before
 
+    def _tag_beside_the_chat(self, kind: str) -> Message:
+        """Macros know the kind of the chat's last request only."""
+        if self.tagged:
+            return {"chat_id": self.chat.chat_id, "kind": kind}
+        return yaml_of(self.chat, Wanted(self.last_kind, self.chat.characters[0]))
+
     async def _ask_in_vain(self, wanted: Wanted) -> None:
         before = await self.versions()
-        kept = await self.ask(self.in_window(), [self.new_text()], wanted)
+        kept = await self.ask(self.in_window(), [self.texts.new()], wanted)
         assert kept is None, f"memory has {[m.text for m in kept.path[-2:]]} of {wanted.kind}"
         assert await self.versions() == before
 
@@ -123,7 +129,7 @@ class User(Edits):
         if self.is_lone(window):
             return
         before = await self.versions()
-        answer = Said("assistant", wanted.speaker, [self.new_text()], gone=True)
+        answer = Said("assistant", wanted.speaker, [self.texts.new()], gone=True)
         kept = await self.ask(window, [answer.text], wanted)
         if kept is None:
             assert await self.versions() == before
@@ -138,7 +144,7 @@ class User(Edits):
 
     async def send_with_moved(self, n: int) -> None:
         """Messages of the window that the front-end moved into a system message."""
-        self.chat.said.append(Said("user", USER, [self.new_text()]))
+        self.chat.said.append(Said("user", self.chat.user, [self.texts.new()]))
         window = self.in_window()
         shown = {id(s.said): s.text for s in self.chat.shown}
         inner = [said for said in window[2:-3] if shown.get(id(said)) == said.text and len(said.text) > 12]

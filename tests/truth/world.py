@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
-import random
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import groupby, takewhile
+from itertools import groupby
 
 from server.sillytavern import Markers
-from tests.truth.chat import Chat, Said, Shown
-from tests.truth.doubt import Doubt
+from tests.truth.chat import Said, Shown
+from tests.truth.compared import Compared
 from tests.truth.front_end import Message, Style, Wanted, request
-from tests.truth.lines import (
-    COMMON,
-    GLUE,
-    NUDGES,
-    Line,
-    difference,
-    lines_of,
-    merged,
-    plain,
-    role_of,
-    said_in,
-)
-from tests.truth.memory_under_test import Kept, Memory
-
-WORDS = (
-    "lantern cellar gull tide letter sister brother clock jam apple secret market forest mountain violin "
-    "painter remember forgive wander whisper gather follow answer listen carry open borrow mend hide laugh"
-).split()
+from tests.truth.held import Kept
+from tests.truth.texts import WORDS
 
 
-class World:
-    """Chats of one user and the memory that sees their requests.
-
-    `requests` counts those that memory was compared after, `replays` those whose path was replayed.
-    """
-
-    def __init__(
-        self,
-        memory: Memory,
-        seed: int,
-        style: Style = Style(),  # noqa: B008
-        window: int = 12,
-        *,
-        extension: bool = False,
-    ) -> None:
-        self.memory = memory
-        self.rng = random.Random(seed)
-        self.style = style
-        self.window = window
-        self.extension = extension
-        """SillyTavern's extension tags the requests of chats that have an id."""
-        self.chats: list[Chat] = []
-        self.chat = Chat([])
-        self.requests = 0
-        self.replays = 0
-        self.agreed = True
-        """No comparison failed so far."""
-        self.asked: Message = {}
-        """The last request's body."""
-        self.merging = style.mode != "none"
-        self.ids: set[tuple[str, str]] = set()
-        """Those that came with something that was stored, each with the characters it is of."""
-        self.owners: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
-        """Whose a session was at any time."""
-        self.kept_shown: list[Shown] = []
-        """What the last request's session shows."""
-        self.origins: defaultdict[Line, set[int]] = defaultdict(set)
-        """The messages that ever said a line."""
-        self._texts = 0
-
-    # requests
+class World(Compared):
+    """A front-end that shows its chats by requests."""
 
     async def answered(
         self,
@@ -87,37 +30,36 @@ class World:
         if not any(said.role == "user" for said in window) or self.is_lone(window):
             return
         speaker = speaker or self.chat.characters[0]
-        texts = [self.new_text()] if texts is None else texts
+        texts = [self.texts.new()] if texts is None else texts
         shown = [said for said in window if said not in moved]
         kept = await self.ask(shown, texts, Wanted(kind, speaker, moved=moved))
         expected = self.chat.show(shown, moved)
         if texts:
-            self.chat.said.append(Said("assistant", speaker, list(texts)))
-            expected.append(Shown(self.chat.said[-1], texts[0]))
+            self.chat.said.append(Said("assistant", speaker, self.as_shown(texts)))
+            expected.append(Shown(self.chat.said[-1], self.chat.said[-1].text))
         self.compare(kept, expected, shown)
+
+    def as_shown(self, replies: Sequence[str]) -> list[str]:
+        """Replies as the chat shows them: with the beginning that they were given."""
+        return [f"{self.style.start} {text}".strip(" ") if self.style.start else text for text in replies]
 
     async def ask(self, window: Sequence[Said], replies: Sequence[str] | None, wanted: Wanted) -> Kept | None:
         """A request that shows this window; None where it left nothing."""
+        self.last_kind = wanted.kind
+        if self.style.start:
+            beginnings = self.origins["assistant", self.style.start]
+            beginnings.add(-len(beginnings) - 1)
         note = f"the mood is {self.rng.choice(WORDS)}" if self.rng.random() < 0.3 else "the mood is calm"
-        body = request(self.chat, window, self.style, replace(wanted, note=note), tagged=self.tagged)
+        body = request(self.chat, window, self.style, replace(wanted, note=note), self.tag)
         return await self.send_body(body, replies)
 
     async def send_body(self, body: Message, replies: Sequence[str] | None) -> Kept | None:
         """Any request of the chat's."""
         self.asked = body
-        named = {} if self.tagged or not self.chat.chat_id else {"x-chat-id": self.chat.chat_id}
+        self.chat.asked = True
+        named = {} if self.tells_kind or not self.chat.chat_id else {"x-chat-id": self.chat.chat_id}
         markers = Markers(continue_prefill=self.style.prefill)
         return await self.memory.ask(body, {"user-agent": "node-fetch", **named}, replies, markers)
-
-    @property
-    def tagged(self) -> bool:
-        """Whether the chat's requests say everything about themselves."""
-        return self.extension and bool(self.chat.chat_id)
-
-    @property
-    def id_of_chat(self) -> tuple[str, str]:
-        """The chat's id, and whose it is where requests tell that."""
-        return self.chat.chat_id, "+".join(self.chat.characters) if self.tagged else ""
 
     def set_up(self, style: Style) -> None:
         """The user changes the front-end's settings."""
@@ -132,91 +74,6 @@ class World:
         while self.style.mode != "none" and start and visible[start].role == visible[start - 1].role:
             start -= 1
         return visible[start:]
-
-    # what must hold
-
-    def compare(self, kept: Kept | None, expected: list[Shown], window: Sequence[Said]) -> None:
-        self.requests += 1
-        assert kept is not None, f"memory has nothing of {self.asked}"
-        got = [(m.role, said) for m in kept.path if (said := said_in(m))]
-        known_id = bool(self.chat.chat_id) and self.id_of_chat in self.ids
-        doubt = Doubt(
-            self.chat, window, self.chats, self.style, self.merging, known_id, self._looks_continued()
-        )
-        allowed = [expected, *doubt.allowed(expected)]
-        wanted = next((shown for shown in allowed if self._same(got, shown)), None)
-        assert wanted is not None, difference(got, lines_of(expected))
-        if wanted is not expected:
-            self.chat.earlier.append(self.chat.shown)
-        self._remember(kept, wanted)
-        ids = [m.id for m in kept.path]
-        assert len(set(ids)) == len(ids)
-        for message in kept.path:
-            assert message.unsettled or not said_in(message) or not GLUE.search(message.text), message
-            assert not NUDGES.search(message.text), message
-
-    def compare_whole(self, kept: Kept) -> None:
-        """Memory was shown the whole chat, message by message: it holds that and nothing else."""
-        self.requests += 1
-        shown = [Shown(said, said.text) for said in self.chat.visible]
-        got = [(m.role, plain(m.text)) for m in kept.path]
-        assert got == lines_of(shown), difference(got, lines_of(shown))
-        assert not any(m.unsettled for m in kept.path)
-        assert len({m.id for m in kept.path}) == len(kept.path)
-        self._remember(kept, shown)
-
-    def _looks_continued(self) -> bool:
-        """Whether the last request is one that a continue without a nudge cannot be told from."""
-        roles = [message["role"] for message in self.asked["messages"]]
-        is_last = roles[-1] == "assistant" and (self.style.prefill or roles[-2] == "system")
-        return is_last and not self.tagged
-
-    def _same(self, got: Sequence[Line], shown: Sequence[Shown]) -> bool:
-        """Message by message; what post-processing merged at any time is compared merged."""
-        return got == lines_of(shown) or (self.merging and merged(got) == merged(lines_of(shown)))
-
-    def _remember(self, kept: Kept, shown: list[Shown]) -> None:
-        tree = kept.session.key.tree_id
-        self._take_for_one(kept.session.session_id, shown)
-        if self.chat.tree not in ("", tree):
-            for said in self.chat.said:
-                said.gone = said.gone or said.hidden
-        self.chat.tree, self.chat.shown = tree, shown
-        self.kept, self.kept_shown = kept, shown
-        self.ids.add(self.id_of_chat)
-        self.owners[kept.session.session_id].add(self.id_of_chat)
-        named = {one for one in self.owners[kept.session.session_id] if one[0]}
-        assert len(named) < 2, f"memory has one session of {named}"
-
-    def _take_for_one(self, session_id: str, shown: Sequence[Shown]) -> None:
-        """Note the branches that go on in this chat's session because they replace no more than an edit does."""
-        ours = {s.said.origin for s in shown}
-        for other in self.chats:
-            if other is self.chat or other.session_id != session_id or other.shown[0].said.origin not in ours:
-                continue
-            theirs = {s.said.origin for s in other.shown}
-            replaced = _users_after(other.shown, ours)
-            if theirs - ours and replaced <= _users_after(shown, theirs) <= replaced + 1:
-                self.chat.one_with.append(other)
-                other.one_with.append(self.chat)
-        if self.chat.session_id not in ("", session_id):
-            self.chat.left.append(self.chat.shown)
-        self.chat.session_id = session_id
-
-    # odds and ends
-
-    def new_text(self, *, common: bool = True) -> str:
-        """A text nobody said before, or, seldom, one that is said all the time."""
-        rng = self.rng
-        if common and rng.random() < 0.12:
-            return rng.choice(COMMON)
-        self._texts += 1
-        words = [rng.choice(WORDS) for _ in range(rng.randint(2, 6))]
-        text = f"{' '.join(words).capitalize()} {self._texts}."
-        odd = rng.random()
-        if odd < 0.1:
-            return f"{text}  {rng.choice(WORDS)} \n"
-        return f"{text}\n\n*{rng.choice(WORDS)} {self._texts}*" if odd < 0.2 else text
 
     def last(self, role: str) -> Said | None:
         visible = self.chat.visible
@@ -240,9 +97,3 @@ class World:
     async def versions(self) -> list[tuple[str, int]]:
         page = await self.memory.transcript.sessions("local", limit=1000)
         return sorted((s.session_id, s.version) for s in page.sessions)
-
-
-def _users_after(shown: Sequence[Shown], common: set[int]) -> int:
-    """User messages after the last one that is in common."""
-    tail = takewhile(lambda s: s.said.origin not in common, reversed(shown))
-    return sum(role_of(s) == "user" for s in tail)
