@@ -30,6 +30,8 @@ class Turn:
 
     messages: list[ChatMessage]
     kind: Kind = "normal"
+    again: bool = False
+    """Another reply is asked for in the place of the last one, where the front-end tells it."""
     session_id: str = ""
     """Empty: the run's `thread_id`."""
     tree_id: str = ""

@@ -27,6 +27,8 @@ TELLING_ROWS = 3
 """So many rows that a tree holds off the path tell that they are another line of it."""
 MOST_NOTES = 2
 """So many messages before a chat's first one may be what a front-end writes into it in a speaker's role."""
+MOST_REPLIES = 50
+"""So many messages may follow a user's: a group's members answer one after another."""
 LONE_PATH = 16
 """A longer path is no single message and its answers."""
 
@@ -35,22 +37,39 @@ class Aligner(Protocol):
     """`align`, as those who need it take it."""
 
     def __call__(
-        self, window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+        self,
+        window: Sequence[Incoming],
+        path: Path,
+        tree: TreeView,
+        *,
+        pinned: bool,
+        continues: bool,
+        again: bool = False,
     ) -> Alignment: ...
 
 
 def align(
-    window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+    window: Sequence[Incoming],
+    path: Path,
+    tree: TreeView,
+    *,
+    pinned: bool,
+    continues: bool,
+    again: bool = False,
 ) -> Alignment:
     """Align a window with the path of a session.
 
     `pinned`: the session is known otherwise (by an id), so that it cannot fork, and a lone user message,
     from a client that sends no history, goes on from the path. `continues`: the window's last row is an
     assistant message being lengthened; it stays on the aligned path, the longer reply takes its place when
-    it is stored.
+    it is stored. `again`: another reply is asked for in the place of the last one.
     """
     reading = read(window, path, tree)
-    found = _align(reading.rows, path, tree, pinned=pinned, continues=continues)
+    rows = reading.rows
+    if pinned and len(path) and len(rows) == 1 and rows[0].role == "user":
+        found = _lone(rows, path, tree, again=again)
+    else:
+        found = _align(rows, path, tree, pinned=pinned, continues=continues)
     settled = [*reading.settled]
     if found.change == "append":
         settled += _shown_again(found, reading, tree)
@@ -62,8 +81,6 @@ def _align(
 ) -> Alignment:
     if not window or not len(path):
         return _unmatched(window, path, tree)
-    if pinned and len(window) == 1 and window[0].role == "user":
-        return _lone(window, path, tree)
     found = matches(window, path, tree)
     merged_at = _begins_merged(window, path, tree) if pinned and not found else None
     if merged_at is not None:
@@ -227,11 +244,15 @@ def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView, head: int
     return Alignment(change, laid.ranges, rows, 0, 0, left, users_of(left, tree), [], head, change, [])
 
 
-def _lone(window: Sequence[Incoming], path: Path, tree: TreeView) -> Alignment:
-    """A user message without history: the same again while the only one or unanswered, otherwise one more."""
+def _lone(window: Sequence[Incoming], path: Path, tree: TreeView, *, again: bool) -> Alignment:
+    """A user message without history: the same again where that is told, or while it is the only one or
+    unanswered, otherwise one more."""
     said = window[0]
     users = [n for n, i in enumerate(path.slice(0, LONE_PATH)) if tree.role(i) == "user"]
     same = users[0] if len(users) == 1 and len(path) <= LONE_PATH else len(path) - 1
+    if again:
+        answered = range(len(path) - 1, max(len(path) - 1 - MOST_REPLIES, -1), -1)
+        same = next((n for n in answered if tree.role(path[n]) == "user"), same)
     if tree.fingerprint(path[same]) == said.fingerprint:
         kept = path.between(0, same + 1)
         return Alignment("retry", kept, [path[same]], 1, 1, path.slice(same + 1), 0, [], same, "retry", [])

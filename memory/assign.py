@@ -98,7 +98,9 @@ class Assigner:
         """A session known by an id."""
         tree = await self._transcript.tree(session.key)
         window = request.read_for(tree).window
-        alignment = self._align(window, session.path, tree, pinned=True, continues=request.continues)
+        alignment = self._align(
+            window, session.path, tree, pinned=True, continues=request.continues, again=request.again
+        )
         return Assignment(session.key, session.session_id, session, alignment, pinned=True)
 
     async def _on_its_line(self, named: Session, request: Request) -> Assignment:

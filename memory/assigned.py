@@ -34,7 +34,7 @@ class AssignedTurns:
             self._held.pop(turn_id, None)
 
     def alignment(
-        self, turn_id: str, prompt: Prompt, session: Session | None, *, continues: bool
+        self, turn_id: str, prompt: Prompt, session: Session | None, *, continues: bool, again: bool = False
     ) -> Alignment | None:
         """How a turn's prompt is aligned with a session that is known by its id.
 
@@ -43,5 +43,6 @@ class AssignedTurns:
         held = self._held.get(turn_id)
         if held is None or session is None or held.assignment.session is not session:
             return None
-        same = held.request.prompt == prompt and held.request.continues == continues
+        asked = held.request
+        same = asked.prompt == prompt and (asked.continues, asked.again) == (continues, again)
         return held.assignment.alignment if same and held.assignment.holds_where_known() else None

@@ -26,6 +26,8 @@ class Request:
     user: str = ""
     character: str = ""
     continues: bool = False
+    again: bool = False
+    """Another reply is asked for in the place of the last one."""
     whose: Whose = ANYBODY
     """Whose chat the chat id names, where the front-end tells it."""
     prompt: Prompt | None = None

@@ -92,12 +92,13 @@ class Reconcile:
         """What the window is to the path, as it was found with the session or found out now."""
         prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name, turn.character)
         continues, pinned = turn.kind == "continue", not turn.forked_from
-        found = self.assigned.alignment(turn.turn_id, prompt, session, continues=continues)
+        found = self.assigned.alignment(turn.turn_id, prompt, session, continues=continues, again=turn.again)
         if found is not None and pinned:
             return found
         tree = await self.transcript.tree(key)
         path = session.path if session else Path([])
-        return self.align(prompt.window_in(tree), path, tree, pinned=pinned, continues=continues)
+        window = prompt.window_in(tree)
+        return self.align(window, path, tree, pinned=pinned, continues=continues, again=turn.again)
 
 
 def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[str, Any]:

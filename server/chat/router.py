@@ -101,6 +101,7 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
     return Turn(
         messages=asked.messages,
         kind=meant.kind,
+        again=meant.again,
         turn_id=uuid.uuid4().hex,
         chat_id=meant.chat_id,
         character=meant.character,
@@ -125,6 +126,7 @@ def session_request(turn: Turn, whose: Whose) -> assignment.Request:
         user=turn.person,
         character=turn.character,
         continues=turn.kind == "continue",
+        again=turn.again,
         whose=whose,
     )
 

@@ -61,6 +61,8 @@ class Interpretation:
     """All speaker names: character, user, group members."""
     tagged: bool
     """The kind was told by a tag, not read from the body."""
+    again: bool = False
+    """Another reply is asked for in the place of the last one, as the tag tells."""
     is_group: bool = False
     """A group answers, as the tag or the prompt's own texts tell."""
     spoken: list[list[Any]] = field(default_factory=list)
@@ -91,6 +93,15 @@ def interpret(
     nudged = without_nudges(messages, kind, tagged, markers) if nudges else {}
     shown = [m | {"content": nudged[i]} if i in nudged else m for i, m in enumerate(messages)]
     left = nudged | {i: text for i, text in spoken(shown, tag.injected, names, markers)}
-    said = [[i, left[i]] for i in sorted(left)]
-    user, in_group = word_of(body.get("user")), tag.is_group or shows_group(messages, markers)
-    return Interpretation(kind, tag.chat_id, user, character, user_name, names, tagged, in_group, said)
+    return Interpretation(
+        kind=kind,
+        chat_id=tag.chat_id,
+        user=word_of(body.get("user")),
+        character=character,
+        user_name=user_name,
+        names=names,
+        tagged=tagged,
+        again=tag.again and kind == "normal",
+        is_group=tag.is_group or shows_group(messages, markers),
+        spoken=[[i, left[i]] for i in sorted(left)],
+    )

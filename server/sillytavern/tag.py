@@ -21,6 +21,7 @@ _KINDS: dict[str, Kind] = {
     "raw": "raw",
     "test": "test",
 }
+_AGAIN = ("swipe", "regenerate", "retry")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,8 @@ class Tag:
 
     chat_id: str
     kind: Kind | None
+    again: bool
+    """Another reply is asked for in the place of the last one, or of one that failed."""
     kind_is_last: bool
     """The kind came as `gen_type`, SillyTavern's macro for the *last* generation: stale on raw requests."""
     character: str
@@ -47,14 +50,15 @@ def read_tag(
     """Read the tag of a request; values of unexpected types count as absent."""
     raw = body.get("metadata")
     metadata: Mapping[str, object] = raw if isinstance(raw, dict) else {}
-    told = _KINDS.get(_first(metadata, "kind").lower())
-    last = _KINDS.get(_first(metadata, "gen_type").lower())
+    words = [_first(metadata, field).lower() for field in ("kind", "gen_type")]
+    told, last = map(_KINDS.get, words)
     group = metadata.get("group") or metadata.get("group_members") or metadata.get("members")
     character = _first(metadata, "character", "char")
     members = _members(group, character)
     return Tag(
         chat_id=word_of(path_chat_id) or header(headers, "x-chat-id") or _first(metadata, "chat_id"),
         kind=told or last,
+        again=next(filter(_KINDS.get, words), "") in _AGAIN,
         kind_is_last=told is None and last is not None,
         character=character,
         user_name=_first(metadata, "user_name"),

@@ -30,9 +30,9 @@ class Chat:
         self.lines.append(line)
         return len(self.lines) - 1
 
-    def align(self, *lines: str, pinned: bool = False, continues: bool = False):
+    def align(self, *lines: str, pinned: bool = False, continues: bool = False, again: bool = False):
         path = Path(encode(self.path))
-        return align(window(*lines), path, self.tree, pinned=pinned, continues=continues)
+        return align(window(*lines), path, self.tree, pinned=pinned, continues=continues, again=again)
 
     def commit(self, found, lines, reply: str | None = None) -> None:
         """Take an alignment's path over, storing its new rows."""
@@ -195,6 +195,15 @@ def test_a_lone_message_that_is_the_whole_chat_or_unanswered_is_a_retry(stored):
     chat = Chat(*stored)
     found = chat.align("u:hi", pinned=True)
     assert (found.change, found.rows) == ("retry", [chat["u:hi"]])
+
+
+def test_a_lone_message_to_which_another_reply_is_told_to_be_asked_for_is_a_retry():
+    chat = Chat(*CHAT, "u:hi", "a:thrown away", "a:another member's")
+    found = chat.align("u:hi", pinned=True, again=True)
+    assert (found.change, found.rows) == ("retry", [chat["u:hi"]])
+    assert [chat.lines[i] for i in found.left] == ["a:thrown away", "a:another member's"]
+    other = chat.align("u:never stored", pinned=True, again=True)
+    assert (other.change, other.left) == ("append", [])
 
 
 def test_a_pinned_window_without_overlap_replaces_the_path():

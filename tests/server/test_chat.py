@@ -188,3 +188,31 @@ async def test_turns_of_one_session_wait_for_each_other(live: Live, fake: FakeOp
     gate.set()
     await asyncio.gather(first, second)
     assert len(fake.calls) == 3
+
+
+@pytest.mark.parametrize("told", [{"kind": "regenerate"}, {"kind": "swipe"}, {"gen_type": "swipe"}])
+async def test_a_reply_asked_for_again_takes_the_last_ones_place_where_only_the_newest_message_fits(
+    live: Live, fake: FakeOpenAI, told: dict[str, str]
+) -> None:
+    card = {"role": "system", "content": "You are Mira, keeper of a lighthouse."}
+    tag = {"chat_id": "long card", "character": "Mira", "user_name": "Alex"}
+    lines = ["Good evening.", "Is there soup?"]
+    for text, metadata in ((lines[0], tag), (lines[1], tag), (lines[1], tag | told), ("And bread?", tag)):
+        fake.script(says(f"Reply {len(fake.calls)}"))
+        body = {"messages": [card, {"role": "user", "content": text}], "metadata": metadata}
+        assert (await live.http.post("/v1/chat/completions", json=body)).status_code == 200
+    assert [text for _, text in await stored(live, "long card")] == [
+        *(lines[0], "Reply 0", lines[1], "Reply 2"),
+        *("And bread?", "Reply 3"),
+    ]
+    assert "Reply 1" not in str(fake.calls[2].body["messages"])
+
+
+async def test_what_a_client_s_user_says_is_kept_whatever_it_begins_with(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    for text in ("Good evening.", "Pause your roleplay for a moment: my sister is called Ines."):
+        messages = [{"role": "system", "content": "You are Mira."}, {"role": "user", "content": text}]
+        body = {"messages": messages, "metadata": {"chat_id": "one by one"}}
+        assert (await live.http.post("/v1/chat/completions", json=body)).status_code == 200
+    assert "Ines" in str(await stored(live, "one by one"))

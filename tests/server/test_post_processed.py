@@ -20,6 +20,7 @@ IMPERSONATE = (
 )
 GROUP_NUDGE = "[Write the next reply only as {}.]"
 RULES = "Keep it short."
+SILLYTAVERN = {"user-agent": "node-fetch"}
 MODES = ("none", "merge", "semi", "strict", "single")
 
 
@@ -50,7 +51,7 @@ class Chat:
             body["metadata"] = {"kind": kind, "chat_id": "c", "character": speaker, "user_name": "Alex"}
             body["metadata"]["group"] = list(self.members)
         self.fake.script(says(answer))
-        response = await self.live.http.post("/v1/chat/completions", json=body)
+        response = await self.live.http.post("/v1/chat/completions", json=body, headers=SILLYTAVERN)
         assert response.status_code == 200, response.text
         self.session = response.headers["x-session-id"]
 

@@ -33,10 +33,8 @@ ENOUGH = 500
 class Broken:
     """An aligner whose answer is spoilt."""
 
-    def __call__(
-        self, window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
-    ) -> Alignment:
-        found = align(window, path, tree, pinned=pinned, continues=continues)
+    def __call__(self, window: Sequence[Incoming], path: Path, tree: TreeView, **told: bool) -> Alignment:
+        found = align(window, path, tree, **told)
         return self.spoilt(found, window, path)
 
     def spoilt(self, found: Alignment, window: Sequence[Incoming], path: Path) -> Alignment:
