@@ -34,6 +34,9 @@ class World(Compared):
         shown = [said for said in window if said not in moved]
         kept = await self.ask(shown, texts, Wanted(kind, speaker, moved=moved))
         expected = self.chat.show(shown, moved)
+        if self.style.start and not texts:
+            self.chat.said.append(Said("assistant", speaker, [self.style.start], gone=True))
+            expected.append(Shown(self.chat.said[-1], self.style.start))
         if texts:
             self.chat.said.append(Said("assistant", speaker, self.as_shown(texts)))
             expected.append(Shown(self.chat.said[-1], self.chat.said[-1].text))
