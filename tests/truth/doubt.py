@@ -57,6 +57,8 @@ What DESIGN leaves open is settled here as follows.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 - A quiet prompt that no tag, no beginning and no place in the request shows for one is taken for a turn. Its
   answer is a reply that the chat does not show: off the path again with the next request.
+- Merged into a single message, a continue without a nudge and the beginning that a reply is given are messages
+  of the character's: the reply follows as another until the next request shows both as one, or neither.
 - A request that ends with the character's message is a continue without a nudge, or an empty message was
   sent: without a tag, where continues have no nudge or a system message stands before it. Taken for a
   continue, its reply lengthens the last message until the next request shows both.

@@ -11,6 +11,7 @@ from tests.truth.chat import Said, Shown
 from tests.truth.compared import Compared
 from tests.truth.front_end import Message, Style, Wanted, request
 from tests.truth.held import Kept
+from tests.truth.lines import plain
 from tests.truth.texts import WORDS
 
 
@@ -34,6 +35,9 @@ class World(Compared):
         shown = [said for said in window if said not in moved]
         kept = await self.ask(shown, texts, Wanted(kind, speaker, moved=moved))
         expected = self.chat.show(shown, moved)
+        if self.style.start and not texts:
+            self.chat.said.append(Said("assistant", speaker, [self.style.start], gone=True))
+            expected.append(Shown(self.chat.said[-1], self.style.start))
         if texts:
             self.chat.said.append(Said("assistant", speaker, self.as_shown(texts)))
             expected.append(Shown(self.chat.said[-1], self.chat.said[-1].text))
@@ -46,12 +50,17 @@ class World(Compared):
     async def ask(self, window: Sequence[Said], replies: Sequence[str] | None, wanted: Wanted) -> Kept | None:
         """A request that shows this window; None where it left nothing."""
         self.last_kind = wanted.kind
-        if self.style.start:
-            beginnings = self.origins["assistant", self.style.start]
-            beginnings.add(-len(beginnings) - 1)
+        if self.style.mode == "single":
+            self._said_in_parts([self.style.start, *(replies or [])])
         note = f"the mood is {self.rng.choice(WORDS)}" if self.rng.random() < 0.3 else "the mood is calm"
         body = request(self.chat, window, self.style, replace(wanted, note=note), self.tag)
         return await self.send_body(body, replies)
+
+    def _said_in_parts(self, parts: Sequence[str]) -> None:
+        """A beginning and what follows may each stand as a message of the character's for a while."""
+        for part in parts:
+            said = self.origins["assistant", plain(part)]
+            said.add(-len(said) - 1)
 
     async def send_body(self, body: Message, replies: Sequence[str] | None) -> Kept | None:
         """Any request of the chat's."""
