@@ -8,8 +8,6 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import numpy.typing as npt
 
-from memory.rows import Ids
-
 
 class Calls:
     """For every word of the speakers' names the messages that have it inside a sentence."""
@@ -45,11 +43,14 @@ class Calls:
             if message_id in messages:
                 messages.remove(message_id)
 
-    def of_others(self, names: Iterable[str]) -> Ids:
-        """The messages that name one who is none of these, in no order."""
+    def of_others(self, names: Iterable[str], known: int) -> npt.NDArray[np.bool_]:
+        """Shape (known,), by id: which messages name one who is none of these."""
         own = _words(names)
-        found = [np.array(messages, np.int32) for word, messages in self._by_word.items() if word not in own]
-        return np.concatenate(found) if found else np.zeros(0, np.int32)
+        found = np.zeros(known, np.bool_)
+        for word, messages in self._by_word.items():
+            if word not in own:
+                found[np.frombuffer(messages, np.int32)] = True
+        return found
 
 
 def _words(names: Iterable[str]) -> set[str]:

@@ -175,15 +175,14 @@ class TreeLines:
         """
         ids = stored_ids(path)
         with self._lock:
-            columns = self._columns.at(self._rows(path, ids))
+            rows = self._rows(path, ids)
+            columns = self._columns.at(rows)
             speaking = self._speaking(whole or path)
             names = self._named(speaking)
-            calling = self._calls.of_others(names)
+            columns.holds[self._calls.of_others(names, len(self._columns.speaker))[rows]] |= int(Holds.NAME)
             place = np.full(len(self._speakers) + 1, NOBODY, np.int32)
         place[speaking] = np.arange(len(speaking))
         columns.speaker[:] = place[columns.speaker]
-        if len(calling):
-            columns.holds[np.isin(ids, calling)] |= int(Holds.NAME)
         return PathLines(ids=ids, names=names, **columns.named)
 
     def _rows(self, path: Path, ids: Ids) -> slice | Ids:

@@ -124,10 +124,11 @@ def stored_ids(path: Path) -> Ids:
 def best_of_each(vectors: Vector, refs: Refs, query: Vector, ids: Ids) -> Vector:
     """Shape (ids,): the largest product of the query with a row of each id, NaN for an id without rows.
 
-    Shapes as in `nearest`.
+    Shapes as in `nearest`. The products are made one by one: in that of the whole matrix the last bit of a row's
+    depends on how many rows there are, those off the path too.
     """
     best = np.full(max(int(refs.max(initial=0)), int(ids.max(initial=0))) + 1, -np.inf, np.float32)
-    np.maximum.at(best, refs, vectors @ query)
+    np.maximum.at(best, refs, np.vecdot(vectors, query))
     found: Vector = best[ids]
     found[np.isneginf(found)] = np.nan
     return found

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from graph.build import Graph, build_graph
 from graph.checkpoints import thread
 from graph.context import TurnContext
 from graph.resources import Resources, open_resources
-from graph.settings import Settings, load_settings
+from graph.settings import load_settings
 from graph.state import ChatMessage, Turn
 from memory.stored import Message, Session
 from tests.fakes.openai_server import FakeOpenAI
@@ -35,14 +37,15 @@ class Machine:
     graph: Graph
     provider: FakeOpenAI
     chat: list[ChatMessage] = field(default_factory=list)
+    session_id: str = "chat"
     system: list[ChatMessage] = field(default_factory=lambda: [MAIN, CARD])
 
     async def run(self, messages: list[ChatMessage], **more: Any) -> dict[str, Any]:
-        """One run on thread `chat`; `more`: fields of Turn and of TurnContext (Any: their types)."""
+        """One run on the session's thread; `more`: fields of Turn and of TurnContext (Any: their types)."""
         context = TurnContext(**{k: more.pop(k) for k in list(more) if k in TurnContext.__annotations__})
-        turn = Turn(messages, session_id="chat", character="Mira", user_name="Alex", **more)
+        turn = Turn(messages, session_id=self.session_id, character="Mira", user_name="Alex", **more)
         return await self.graph.ainvoke(
-            turn.as_input(), thread("local", "chat"), context=context, durability="exit"
+            turn.as_input(), thread("local", self.session_id), context=context, durability="exit"
         )
 
     async def say(self, text: str, **more: Any) -> dict[str, Any]:
@@ -60,7 +63,7 @@ class Machine:
         await self.resources.worker.idle()
 
     async def session(self) -> Session | None:
-        return await self.resources.transcript.session("local", "chat")
+        return await self.resources.transcript.session("local", self.session_id)
 
     async def path(self) -> list[Message]:
         """The messages on the session's path."""
@@ -73,16 +76,23 @@ class Machine:
         return messages
 
 
-@pytest.fixture
-async def machine(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Machine]:
-    """The machine; parametrise indirectly with settings that differ."""
+@asynccontextmanager
+async def open_machine(folder: Path, **more: Any) -> AsyncIterator[Machine]:
+    """A machine over a data folder; `more`: settings (Any: their types)."""
     async with FakeOpenAI() as provider:
         changed = {
             "llm": "openai:stub-model",
             "openai_base_url": provider.url,
             "provider_retries": 0,
             "context_tokens": 2000,
-        } | getattr(request, "param", {})
-        chosen = load_settings(db_path=settings.db_path, chromadb_path=settings.chromadb_path, **changed)
+        } | more
+        chosen = load_settings(db_path=folder / "sessions", chromadb_path=folder / "chroma", **changed)
         async with open_resources(chosen) as resources:
             yield Machine(resources, build_graph(resources, checkpointer=resources.checkpointer), provider)
+
+
+@pytest.fixture
+async def machine(tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Machine]:
+    """The machine; parametrise indirectly with settings that differ."""
+    async with open_machine(tmp_path, **getattr(request, "param", {})) as machine:
+        yield machine

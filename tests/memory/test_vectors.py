@@ -20,7 +20,7 @@ from graph.errors import SettingsError
 from graph.settings import Settings, load_settings
 from memory.files import tree_path
 from memory.path import Path, encode
-from memory.rows import Rows, nearest, on_path, stored_ids
+from memory.rows import Rows, best_of_each, nearest, on_path, stored_ids
 from memory.stored import TreeKey
 from memory.vectors import Hit, Item, Vector, VectorIndex
 from memory.vectors_open import open_vectors
@@ -408,3 +408,13 @@ def test_a_view_stays_valid_while_rows_come_and_go() -> None:
         rows.put(ref, unit(ref))
     rows.remove([1])
     assert np.array_equal(vectors, unit(1, 2)) and known.tolist() == [1, 2]
+
+
+@given(before=st.integers(0, 9), after=st.integers(0, 9), seed=st.integers(0, 99))
+def test_a_cosine_does_not_depend_on_what_else_stands_in_the_tree(before: int, after: int, seed: int) -> None:
+    rows = np.random.default_rng(seed).normal(size=(before + 30 + after, 384)).astype(np.float32)
+    query, own = rows[before], slice(before, before + 30)
+    refs = np.arange(len(rows))
+    ids = refs[own].astype(np.int32)
+    alone = best_of_each(rows[own].copy(), np.arange(30), query, np.arange(30, dtype=np.int32))
+    assert best_of_each(rows, refs, query, ids).tolist() == alone.tolist()
