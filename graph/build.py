@@ -14,6 +14,7 @@ from memory.ranking.mood import MoodHead
 from models.weights import BUILT_IN_SHA256
 from nodes.budget import Budget
 from nodes.emotion import ReadEmotion
+from nodes.foresight import Foresight
 from nodes.generate import Generate
 from nodes.history import Ruler, Said
 from nodes.looking import Looking
@@ -62,6 +63,11 @@ def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] 
     machine.add_conditional_edges("store", lambda state: after_store(state, every), ["summarise", END])
     machine.add_edge("summarise", END)
     return machine.compile(checkpointer=checkpointer, name="emotional-rag")
+
+
+def build_foresight(resources: Resources) -> Foresight:
+    """What may begin before a run does."""
+    return Foresight(resources.transcript, resources.assigned, resources.embedder)
 
 
 def after_reconcile(state: TurnState) -> list[str]:

@@ -8,8 +8,8 @@ from graph.context import TurnContext
 from graph.state import TurnState
 from memory.incoming import text_of
 from memory.path import Path
-from memory.ranking.reading import tells_something
-from nodes.query import CONTEXT_LINES
+from memory.ranking.reading import Asked, read_asked, tells_something
+from nodes.query import CONTEXT_LINES, Wording
 
 UNSEEN_CHARACTERS = 800
 """Of lines that were never embedded, so many are read in one pass with the newest message."""
@@ -30,6 +30,18 @@ def looks_for_memory(state: TurnState, context: TurnContext) -> bool:
 def asks_for_memory(text: str) -> bool:
     """Whether a line is more than a greeting, a nod or nothing; a question always is."""
     return tells_something(text) or text.rstrip(" \t\n\"'*)").endswith("?")
+
+
+def wording_of(state: TurnState, names: Sequence[str]) -> Wording:
+    """What is asked in words, in a chat of these speakers, before any line of its context that has vectors."""
+    asker = asker_of(state)
+    asked = read_asked(query_text(state), names, names.index(asker) if asker in names else None)
+    return Wording(asked, list(names), asker, unseen_lines(state, lines_before(state, asked)))
+
+
+def lines_before(state: TurnState, asked: Asked) -> list[int]:
+    """The ids of the lines that are the context of what is asked (see `before_newest`); a question has none."""
+    return [] if asked.question and tells_something(asked.text) else before_newest(state)
 
 
 def asker_of(state: TurnState) -> str:

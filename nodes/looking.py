@@ -14,7 +14,6 @@ from graph.state import TurnState
 from memory.glue import certain_text
 from memory.lines import TreeLines
 from memory.path import Path
-from memory.ranking.reading import read_asked, tells_something
 from memory.rows import on_path
 from memory.stored import Session, TreeKey
 from memory.token_codes import TokenCodes
@@ -23,14 +22,14 @@ from memory.vectors import VectorIndex
 from models.embedding import Embedder
 from models.encoding import Encoding
 from models.token_codes import TokenCodec, rows
-from nodes.asking import asker_of, before_newest, looks_for_memory, query_text, unseen_lines
+from nodes.asking import lines_before, looks_for_memory, wording_of
 from nodes.filter import passing
 from nodes.history import Said
 from nodes.other_chats import Here, OtherChats, is_group
 from nodes.query import Query, SaidLine, Wording, query_of, said_line
 from nodes.sight import Sight, ground_of, look
 from nodes.texts import TreeTexts
-from nodes.unsaid import Shelf, Shelves
+from nodes.unsaid import Shelves
 
 KEPT_TURNS = 4
 ELSEWHERE = 20
@@ -91,12 +90,9 @@ class Looking:
         """Read what is asked and let it be embedded."""
         key = TreeKey(context.owner, state.tree_id)
         tree = await self.transcript.tree_lines(key)
-        names, asker = tree.names(Path(state.path)), asker_of(state)
-        asked = read_asked(query_text(state), names, names.index(asker) if asker in names else None)
-        before = [] if asked.question and tells_something(asked.text) else before_newest(state)
-        wording = Wording(asked, names, asker, unseen_lines(state, before))
+        wording = wording_of(state, tree.names(Path(state.path)))
         encoding = asyncio.ensure_future(self.embedder.encode(wording.text, urgent=True))
-        stored = await self._stored(state, key, [i for i in before if i > 0])
+        stored = await self._stored(state, key, [i for i in lines_before(state, wording.asked) if i > 0])
         return Begun(key, tree, replace(wording, stored=stored), encoding)
 
     async def _stored(self, state: TurnState, key: TreeKey, ids: Sequence[int]) -> list[SaidLine]:
@@ -119,13 +115,16 @@ class Looking:
         key, terms = begun.key, begun.wording.terms
         ground = await ground_of(self.texts(key), begun.tree, path, terms, whole=whole)
         shelf = await self.shelves.shelf(state, key, path, context.only)
+        unsaid = await ground_of(shelf, shelf.lines, shelf.path, terms) if shelf.texts else None
         encoding = await begun.encoding
         common = {term for term, most in zip(terms, ground.most.tolist(), strict=True) if not most}
         query = query_of(begun.wording, encoding, self.codec.project(encoding.tokens), common)
         cosine = await self.vectors.similarities(key, "message", query.vector, path)
         allowed = passing(context.only, ground) & ~np.isin(ground.at.ids, state.moved)
         sights = [await look(query, ground, cosine, allowed, context.candidates)]
-        sights += await self._unsaid(shelf, query) if shelf.texts else []
+        if unsaid is not None:
+            every = np.ones(len(shelf.texts), np.bool_)
+            sights.append(await look(query, unsaid, shelf.cosine(query.vector), every, UNSAID))
         sights += await self._elsewhere(state, context, key, query) if context.memory == "character" else []
         return self._keep(state.turn_id, Looked(query, sights))
 
@@ -134,12 +133,6 @@ class Looking:
         while len(self._kept) > KEPT_TURNS:
             self._kept.popitem(last=False)
         return looked
-
-    async def _unsaid(self, shelf: Shelf, query: Query) -> list[Sight]:
-        """What bears on the query without having been said."""
-        ground = await ground_of(shelf, shelf.lines, shelf.path, query.terms)
-        every = np.ones(len(shelf.texts), np.bool_)
-        return [await look(query, ground, shelf.cosine(query.vector), every, UNSAID)]
 
     def texts(self, key: TreeKey) -> TreeTexts:
         return TreeTexts(key, self.transcript, self.vectors, self.codes)

@@ -90,7 +90,7 @@ class Reconcile:
 
     async def _aligned(self, turn: Turn, key: TreeKey, session: Session | None) -> Alignment:
         """What the window is to the path, as it was found with the session or found out now."""
-        prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name, turn.character)
+        prompt = prompt_of(turn)
         continues, pinned = turn.kind == "continue", not turn.forked_from
         found = self.assigned.alignment(turn.turn_id, prompt, session, continues=continues, again=turn.again)
         if found is not None and pinned:
@@ -99,6 +99,11 @@ class Reconcile:
         path = session.path if session else Path([])
         window = prompt.window_in(tree)
         return self.align(window, path, tree, pinned=pinned, continues=continues, again=turn.again)
+
+
+def prompt_of(turn: Turn) -> Prompt:
+    """A turn's messages, to be read as what its people said."""
+    return Prompt(turn.as_spoken(), turn.names, turn.user_name, turn.character)
 
 
 def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[str, Any]:

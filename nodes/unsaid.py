@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
+import numpy.typing as npt
 
 from graph.context import Filter, MemoryKind
 from graph.state import TurnState
@@ -48,10 +49,38 @@ class Unsaid:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Read:
     vectors: Vector
     stored: Stored
+
+
+@dataclass(slots=True)
+class _Stacked:
+    """The vectors of what is read of some texts, one under another."""
+
+    read: Sequence[_Read | None]
+    at: npt.NDArray[np.intp]
+    """Which of the texts are read."""
+    first: npt.NDArray[np.intp]
+    """Where the vectors of each of these begin."""
+    vectors: Vector
+
+    @classmethod
+    def of(cls, read: Sequence[_Read | None]) -> _Stacked:
+        known = [one.vectors for one in read if one is not None]
+        pieces = np.array([len(vectors) for vectors in known], np.intp)
+        at = np.array([n for n, one in enumerate(read) if one is not None], np.intp)
+        return cls(
+            read, at, np.cumsum(pieces) - pieces, np.concatenate(known or [np.zeros((0, 0), np.float32)])
+        )
+
+    def best(self, query: Vector) -> Vector:
+        """Shape (texts,): the cosine of each one's best piece, NaN where it is not read."""
+        found = np.full(len(self.read), np.nan, np.float32)
+        if len(self.at):
+            found[self.at] = np.maximum.reduceat(self.vectors @ query, self.first)
+        return found
 
 
 class Reader:
@@ -97,6 +126,8 @@ class Shelf:
     texts: Sequence[Unsaid]
     reader: Reader
     lines: TreeLines
+    _stacked: list[_Stacked] = field(default_factory=lambda: [_Stacked.of([])])
+    """The one made last, until more of the texts are read."""
 
     @classmethod
     def of(cls, key: TreeKey, texts: Sequence[Unsaid], reader: Reader) -> Shelf:
@@ -114,7 +145,9 @@ class Shelf:
     def cosine(self, query: Vector) -> Vector:
         """Shape (texts,): the cosine of each one's best piece, NaN where it is not read yet."""
         read = [self.reader.known(one.text) for one in self.texts]
-        return np.array([np.nan if r is None else (r.vectors @ query).max() for r in read], np.float32)
+        if read != self._stacked[0].read:
+            self._stacked[0] = _Stacked.of(read)
+        return self._stacked[0].best(query)
 
     async def messages(self, ids: Sequence[int]) -> list[Message]:
         return [

@@ -17,9 +17,9 @@ from graph.errors import NotFound
 from graph.resources import Resources
 from graph.state import Turn
 from memory import assignment
-from memory.names import Prompt
 from memory.whose import Whose
 from models.chat import ChatModel
+from nodes.reconcile import prompt_of
 from server import errors
 from server.chat.body import read_body
 from server.chat.headers import read_headers
@@ -117,7 +117,7 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
 
 def session_request(turn: Turn, whose: Whose) -> assignment.Request:
     """What is known of a turn's session."""
-    prompt = Prompt(turn.as_spoken(), turn.names, turn.user_name, turn.character)
+    prompt = prompt_of(turn)
     return assignment.Request(
         owner=OWNER,
         window=prompt.window,

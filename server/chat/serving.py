@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
-from graph.build import build_graph
+from graph.build import build_foresight, build_graph
 from graph.checkpoints import forget_after, latest, prune, thread
 from graph.context import TurnContext
 from graph.errors import EmotionalRagError
@@ -95,6 +95,8 @@ class Turns:
         self._resources = resources
         self._graph = build_graph(resources, checkpointer=resources.checkpointer)
         self._fleeting = build_graph(resources)
+        self._foresight = build_foresight(resources)
+        self._foreseen: set[asyncio.Task[None]] = set()
         self._running: dict[asyncio.Task[None], Run] = {}
         self._last_turn: dict[str, float] = {}
 
@@ -155,6 +157,7 @@ class Turns:
             async with sessions.turn(request) as assignment:
                 run.assign(assignment, request)
                 with self._resources.assigned.turn(run.turn.turn_id, request, assignment):
+                    self._foresee(run)
                     await self._stored_turn(run)
             return
         if run.turn.kind not in ("quiet", "impersonate"):
@@ -163,7 +166,15 @@ class Turns:
         assignment = await sessions.find(request)
         run.assign(assignment, request)
         with self._resources.assigned.turn(run.turn.turn_id, request, assignment):
+            self._foresee(run)
             await self._fleeting_turn(run)
+
+    def _foresee(self, run: Run) -> None:
+        """Begin what needs no run; should it fail, the run meets the same error and tells it."""
+        task = asyncio.create_task(self._foresight(run.turn, run.context))
+        self._foreseen.add(task)
+        task.add_done_callback(self._foreseen.discard)
+        task.add_done_callback(lambda done: done.cancelled() or done.exception())
 
     async def _fleeting_turn(self, run: Run) -> None:
         """Run without storing anything."""
