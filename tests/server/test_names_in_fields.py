@@ -1,4 +1,4 @@
-"""SillyTavern's "Character names: Completion object": a name that OpenAI's `name` field cannot hold is still that name."""
+"""SillyTavern's "Completion object" names: one that OpenAI's `name` field cannot hold is still that name."""
 
 from __future__ import annotations
 
@@ -67,7 +67,10 @@ class Chat:
         main = f"Write {speaker}'s next reply in a fictional chat between {speaker} and {self.user}."
         members = ", ".join(self.characters)
         is_group = len(self.characters) > 1
-        head = [main if self.prompted else "Write well.", f"{speaker if self.prompted else 'She'} keeps the light."]
+        head = [
+            main if self.prompted else "Write well.",
+            f"{speaker if self.prompted else 'She'} keeps the light.",
+        ]
         start = f"[Start a new group chat. Group members: {members}]" if is_group else "[Start a new Chat]"
         prompt = [*map(s, head), s(start), *(self._row(who, text, speaker) for who, text in self.said)]
         mode = "merge" if self.mode == "single" else self.mode
@@ -185,17 +188,18 @@ async def test_an_imported_chat_goes_on_and_is_exported(
         await chat.check()
 
 
-@pytest.mark.parametrize("mode", ["none", "merge", "semi", "strict"])
 @pytest.mark.parametrize("told_by", ["tag", "event", "prompt"])
 async def test_a_name_that_is_known_later_makes_no_message_another(
-    live: Live, fake: FakeOpenAI, mode: str, told_by: str
+    live: Live, fake: FakeOpenAI, told_by: str
 ) -> None:
-    chat = Chat(live, fake, mode, ("ミラ K",), "Zoë", prompted=False)
+    chat = Chat(live, fake, characters=("ミラ K",), user="Zoë", prompted=False)
     for n in range(3):
         await chat.say(f"It is evening number {n}.", f"So it is, the {n}th.")
-        assert await count(live) == len(chat.said)
+    heard = {m["speaker"] for m in await messages(live, chat.session)}
+    assert heard == {"___K", "Zo_"} and await count(live) == len(chat.said)
     if told_by == "event":
         await chat.tell("open")
+        assert not await chat.tell("open")
     else:
         chat.tagged, chat.prompted = told_by == "tag", told_by == "prompt"
         await chat.say("Now I tell my name.", "And I mine.")
