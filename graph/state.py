@@ -99,6 +99,8 @@ class TurnState(Turn):
     fingerprint, unsettled, and text where it is not the message's own."""
     settled: list[list[Any]] = field(default_factory=list)
     """Unsettled messages whose text this request tells: id, text, fingerprint."""
+    renamed: list[list[Any]] = field(default_factory=list)
+    """Messages whose speaker's real name this request tells: id, name."""
     glue: list[int] = field(default_factory=list)
     """Paragraphs that turned out to be glued on by post-processing, as fingerprints."""
     newest: str = ""

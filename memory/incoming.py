@@ -163,7 +163,7 @@ def _cast(
     told = Speakers((user_name,) if user_name else tuple(names), _but(user_name, names))
     texts = {role: [text_of(m.get("content")) for m in messages if m.get("role") == role] for role in ROLES}
     heard = [text for text in texts["assistant"] if text.strip()]
-    if not heard or not all(prefix_of(text, [*names, *others.characters]) for text in heard):
+    if not heard or not all(prefix_of(text, [*told.characters, *others.characters]) for text in heard):
         return _Cast(now_and_then=others)
     users = [BLANK_LINE.split(text) for text in texts["user"] if text.strip()]
     led = sum(any(prefix_of(part, [*told.users, *others.users]) for part in parts) for parts in users)

@@ -135,16 +135,20 @@ def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incom
     if tree.ids_of(row.fingerprint):
         return row
     if _is_led(row):
-        whole = replace(row, speaker="", fingerprint=fingerprint(row.role, row.text))
-        return whole if tree.ids_of(whole.fingerprint) else row
+        for lead in _written_as(row.speaker):
+            whole = fingerprint(row.role, f"{lead}:{row.text.lstrip()[len(row.speaker) + 1 :]}")
+            if tree.ids_of(whole):
+                return replace(row, speaker="" if lead == row.speaker else row.speaker, fingerprint=whole)
+        return row
     name = prefix_of(row.text, tree.speakers(row.role))
     if name:
         led = replace(row, speaker=name, fingerprint=fingerprint(row.role, without(name, row.text.lstrip())))
         return led if tree.ids_of(led.fingerprint) else row
     for name in [row.speaker] if row.speaker else names:
-        named = fingerprint(row.role, f"{name}: {row.text}")
-        if tree.ids_of(named):
-            return replace(row, fingerprint=named)
+        for lead in _written_as(name):
+            named = fingerprint(row.role, f"{lead}: {row.text}")
+            if tree.ids_of(named):
+                return replace(row, fingerprint=named)
     return row
 
 
@@ -164,6 +168,11 @@ def _written(
     )
     users, characters = (tuple(name for name in others.of(role) if bare[name] <= led[name]) for role in ROLES)
     return Speakers(users, characters)
+
+
+def _written_as(name: str) -> Sequence[str]:
+    form = in_field(name)
+    return [name] if form == name else [name, form]
 
 
 def _is_led(row: Incoming) -> bool:

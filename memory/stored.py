@@ -159,6 +159,8 @@ class TurnWrite:
     """Unsettled messages that are settled: their text is replaced in place, and embedded again."""
     glue: Sequence[int] = ()
     """Fingerprints (as of role `system`) of paragraphs that post-processing glues to messages."""
+    renamed: Sequence[tuple[int, str]] = ()
+    """Messages whose speakers' names are known now, where they were stored as OpenAI's `name` field takes them."""
 
 
 @dataclass(frozen=True, slots=True)

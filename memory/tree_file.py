@@ -30,7 +30,7 @@ from memory.tree_removal import remove_session
 from memory.tree_sessions import Line, leave_behind, load_sessions
 from memory.tree_shape import TreeShape, load_shape
 from memory.tree_summaries import Summaries
-from memory.tree_turn import grow, lay, next_session, settle, write_turn
+from memory.tree_turn import grow, lay, next_session, rename, settle, write_turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +98,11 @@ class TreeFile:
         with self._change():
             line = write_turn(self._connection, write, turn, session)
             settle(self._connection, write, session.updated_at)
+            rename(self._connection, write)
             behind = self._leave_behind(write) if old is None else None
         grow(shape, write, turn.added.values())
         new = [told_of(a.id, a.message, session.updated_at) for a in turn.added.values()]
-        self.tree_lines = with_more(self.tree_lines, new, write.settled)
+        self.tree_lines = None if write.renamed else with_more(self.tree_lines, new, write.settled)
         changed = [line] if behind is None else [behind, line]
         self.lines |= {c.session.session_id: c for c in changed}
         return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])

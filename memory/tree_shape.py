@@ -81,6 +81,10 @@ class TreeShape:
         self._fingerprints[message_id] = fingerprint
         insort(self._ids.setdefault(fingerprint, []), message_id)
 
+    def rename(self, message_id: int, speaker: str) -> None:
+        """A message's speaker is known by another name now."""
+        self._spoken_by[message_id] = self._place_of(self.role(message_id), speaker)
+
     def add_glue(self, fingerprints: Iterable[int]) -> None:
         self._glue.update(fingerprints)
 

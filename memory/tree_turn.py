@@ -12,6 +12,7 @@ from memory.reuse import stored_again
 from memory.stored import NewMessage, Session, TurnWrite
 from memory.tree_bulk import Placed
 from memory.tree_cards import put
+from memory.tree_lines import forget
 from memory.tree_outbox import enqueue
 from memory.tree_sessions import Line, save_session
 from memory.tree_shape import TreeShape
@@ -149,6 +150,8 @@ def grow(shape: TreeShape, write: TurnWrite | BulkWrite, added: Iterable[Added |
     for settled in write.settled:
         shape.settle(settled.id, settled.fingerprint)
     shape.add_glue(write.glue)
+    for message_id, speaker in write.renamed if isinstance(write, TurnWrite) else ():
+        shape.rename(message_id, speaker)
 
 
 def settle(connection: sqlite3.Connection, write: TurnWrite | BulkWrite, now: float) -> None:
@@ -163,6 +166,20 @@ def settle(connection: sqlite3.Connection, write: TurnWrite | BulkWrite, now: fl
         )
     enqueue(connection, "embed_message", [said.id for said in write.settled], now)
     connection.executemany("INSERT OR IGNORE INTO glue VALUES (?)", [(fp,) for fp in write.glue])
+
+
+def rename(connection: sqlite3.Connection, write: TurnWrite) -> None:
+    """Write the names of speakers that are known now, before their texts too; the caller holds the transaction."""
+    for message_id, speaker in write.renamed:
+        connection.execute(
+            """UPDATE messages SET speaker = :name, text = CASE
+                WHEN substr(ltrim(text), 1, length(speaker) + 1) = speaker || ':'
+                THEN :name || substr(ltrim(text), length(speaker) + 1) ELSE text END
+            WHERE id = :id""",
+            {"id": message_id, "name": speaker},
+        )
+    if write.renamed:
+        forget(connection, min(message_id for message_id, _ in write.renamed))
 
 
 def _row(added: Added, number: int, turn_id: str, now: float) -> tuple[object, ...]:

@@ -18,6 +18,7 @@ from memory.files import safe_name
 from memory.incoming import text_of, without
 from memory.names import Prompt
 from memory.path import Path
+from memory.settled import renamed_by
 from memory.stored import Session, TreeKey
 from memory.transcript import Transcript
 from nodes.history import newest_index
@@ -55,7 +56,9 @@ class Reconcile:
         session = await self._session(owner, turn.session_id, turn.forked_from)
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
         alignment = await self._align(turn, key, session)
-        update |= {"tree_id": key.tree_id} | planned(turn, session, alignment)
+        renamed = renamed_by(alignment, await self.transcript.tree(key))
+        update |= {"tree_id": key.tree_id, "renamed": [list(pair) for pair in renamed]}
+        update |= planned(turn, session, alignment)
         if self.ahead is not None:
             self.ahead(TurnState(**update), context)
         return update

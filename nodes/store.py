@@ -63,6 +63,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
         history_from=state.history_from,
         settled=[Settled(*said) for said in state.settled],
         glue=state.glue,
+        renamed=[(i, name) for i, name in state.renamed],
     )
 
 

@@ -13,7 +13,7 @@ from memory.files import safe_name
 from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.names import as_stored
 from memory.path import Path, Ranges, encode
-from memory.settled import settled_by
+from memory.settled import renamed_by, settled_by
 from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
 from memory.whose import Whose
 from server.dependencies import OWNER
@@ -35,6 +35,8 @@ class _Shown:
     """Every row of the window and nothing else; a negative entry -i-1 is row i, not stored yet."""
     settled: list[Settled]
     """Messages that requests brought with text that may have been glued on: the chat shows them as they are."""
+    renamed: list[tuple[int, str]]
+    """Messages whose speaker's name the chat tells as it is."""
 
 
 async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
@@ -85,7 +87,8 @@ def _window(event: ChatEvent) -> list[Incoming]:
 
 
 def _is_stored(shown: _Shown, known: Session, chat_id: str) -> bool:
-    return shown.path == known.path.ranges and not shown.settled and chat_id in ("", known.chat_id)
+    unchanged = shown.path == known.path.ranges and not shown.settled and not shown.renamed
+    return unchanged and chat_id in ("", known.chat_id)
 
 
 async def _request(resources: Resources, name: str, window: list[Incoming], event: ChatEvent) -> Request:
@@ -116,7 +119,7 @@ async def _shown(resources: Resources, assignment: Assignment, window: list[Inco
     read = [as_stored(row, tree) for row in window]
     alignment = align(read, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
-    return _Shown(base, alignment, path, settled_by(alignment, tree))
+    return _Shown(base, alignment, path, settled_by(alignment, tree), renamed_by(alignment, tree))
 
 
 def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatEvent) -> TurnWrite:
@@ -135,6 +138,7 @@ def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatE
         is_group=event.is_group or shown.base.is_group,
         forked_from=assignment.forked_from,
         settled=shown.settled,
+        renamed=shown.renamed,
         glue=shown.alignment.glue,
     )
 

@@ -32,10 +32,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from graph.state import ChatMessage, Kind
+from memory.name_field import in_field
 from nodes.persona import find_card
 from server.sillytavern.kinds import is_sillytaverns, read_kind
 from server.sillytavern.markers import DEFAULT, Markers
-from server.sillytavern.names import distinct, read_names, shows_group
+from server.sillytavern.names import as_meant, read_names, shows_group
 from server.sillytavern.nudges import without_nudges
 from server.sillytavern.spoken import spoken
 from server.sillytavern.tag import read_tag, word_of
@@ -83,11 +84,12 @@ def interpret(
     messages: list[ChatMessage] = [m for m in body.get("messages") or [] if isinstance(m, dict)]
     character, user_name, members = read_names(messages, markers)
     character, user_name = tag.character or character, tag.user_name or user_name
-    if not character:
-        character = find_card(messages, "", user_name).name
-    named = distinct([character, user_name, *tag.members, *members])
+    if not character or (not tag.character and "_" in character):
+        card = find_card(messages, "", user_name).name
+        character = card if not character or in_field(card) == character else character
+    named = as_meant([character, user_name, *tag.members, *members])
     names = [name for name in named if len(name) <= LONGEST_NAME][:NAMES]
-    others = frozenset(names) - {character}
+    others = frozenset([*names, *map(in_field, names)]) - {character, in_field(character)}
     kind, tagged = read_kind(body, headers, messages, tag, markers, others)
     nudges = tagged or is_sillytaverns(body, headers)
     nudged = without_nudges(messages, kind, tagged, markers) if nudges else {}

@@ -7,12 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from graph.state import ChatMessage
+from memory.name_field import in_field
 from server.sillytavern.markers import MAIN, PREFIX, Markers, has_line, is_group, role_of, text_in
 
 EXAMPLE_NAMES = ("example_user", "example_assistant")
 _NOT_NAMES = frozenset({*EXAMPLE_NAMES, "system"})
 _SENTENCE_END = re.compile(r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)[.!?](?=\s|$)")
 _IMPERSONATED = re.compile(r"from the point of view of (?P<user>[^\n]{1,100}?)[,.]")
+_TWICE = re.compile(r"^(?P<name>[^\s:][^\n:]{0,99}): (?P<sent>\w{1,64}): ", re.MULTILINE)
 _NOT_WRITTEN_AS = re.compile(r"Don['\u2019]t write as (?P<char>[^\n]{1,100}?) or system")
 
 
@@ -36,11 +38,12 @@ def read_names(messages: Sequence[ChatMessage], markers: Markers) -> tuple[str, 
         spoken = spoken or _recurring_prefixes(messages)
     elif not (spoken and heard):
         spoken, heard = _prefix_of_all(messages, "assistant"), _prefix_of_all(messages, "user")
-        in_content = spoken and heard and spoken != heard and character in ("", *spoken)
+        alone = spoken and heard and spoken != heard
+        in_content = alone and (not character or {character, in_field(character)} & set(spoken))
         spoken, heard = (spoken, heard) if in_content else ([], [])
     character = character or ("" if group else next(iter(spoken), ""))
     user = user or (heard[0] if len(heard) == 1 else "")
-    return character, user, [*others, *spoken, *heard]
+    return character, user, [*others, *spoken, *heard, *_doubled(messages)]
 
 
 def shows_group(messages: Sequence[ChatMessage], markers: Markers) -> bool:
@@ -82,6 +85,12 @@ def _named(messages: Sequence[ChatMessage], role: str) -> list[str]:
     return distinct(name for name in names if name.lower() not in _NOT_NAMES)
 
 
+def _doubled(messages: Sequence[ChatMessage]) -> list[str]:
+    """Names that a prompt of a single message has before themselves as they are sent: "Mira Stone: Mira_Stone: Hi."."""
+    found = _TWICE.finditer(text_in(messages[0])) if len(messages) == 1 else ()
+    return distinct(m["name"] for m in found if in_field(m["name"]) == m["sent"] != m["name"])
+
+
 def _prefixes(messages: Sequence[ChatMessage], role: str) -> list[str]:
     matches = (PREFIX.match(text_in(message)) for message in messages if role_of(message) == role)
     return [match["name"] if match else "" for match in matches]
@@ -96,6 +105,14 @@ def _prefix_of_all(messages: Sequence[ChatMessage], role: str) -> list[str]:
     """The name written before every message of a role, if there is just one and it recurs."""
     names = distinct(prefixes := _prefixes(messages, role))
     return names if len(names) == 1 and len(prefixes) > 1 and all(prefixes) else []
+
+
+def as_meant(names: Iterable[str]) -> list[str]:
+    """The names without those that are another one of them as "Completion object" sends it: SillyTavern writes `_` for
+    whatever is no ASCII letter or digit (`PromptManager.sanitizeName`), with or without post-processing."""
+    named = distinct(names)
+    sent = {form for name in named if (form := in_field(name)) != name}
+    return [name for name in named if name not in sent]
 
 
 def distinct(names: Iterable[str]) -> list[str]:
