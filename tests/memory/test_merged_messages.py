@@ -38,7 +38,9 @@ def character(*parts: str) -> dict[str, Any]:
 
 def messages_of(chat: Chat, window: list[Said], style: Style, note: str) -> list[dict[str, Any]]:
     """Those of the request that a front-end makes of a window."""
-    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(note=note))["messages"]
+    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(speaker="Mira", note=note))[
+        "messages"
+    ]
     return messages
 
 
@@ -195,3 +197,19 @@ async def test_what_stands_before_merged_messages_stays_where_the_window_begins_
     kept = await memory.turn([CARD, *apart], ["Six."], chat_id="chat-1")
     assert texts(kept)[:3] == ["Zero.", GREETING, "Alex: One."]
     assert len(kept.path) == 7
+
+
+async def test_a_message_that_stood_merged_is_not_told_twice_once_what_was_before_it_is_deleted(
+    memory: Memory,
+) -> None:
+    """The front-end reported both messages apart, as its chat has them."""
+    both = [CARD, character(GREETING, "One."), user("Two?")]
+    await memory.turn(both, ["Three."], chat_id="chat-1")
+    said = [character(GREETING), character("One."), user("Two?"), character("Three.")]
+    await memory.tell("chat-1", ChatEvent(type="open", messages=said))
+    asked = [user("Two?"), character("Three."), user("Four?")]
+    await memory.turn([*both[:2], *asked], ["Five."], chat_id="chat-1")
+    kept = await memory.turn(
+        [CARD, character("One."), *asked, character("Five."), user("Six?")], ["Seven."], chat_id="chat-1"
+    )
+    assert texts(kept) == ["One.", "Two?", "Three.", "Four?", "Five.", "Six?", "Seven."]
