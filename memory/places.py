@@ -26,7 +26,9 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
     if (at := _without_glue(row, end, path, tree)) is not None:
         return at
     places = [
-        place for i in tree.ids_of(row.fingerprint) if (place := _place_of(i, end, path, tree)) is not None
+        place
+        for i in tree.ids_of(row.fingerprint)
+        if (place := _place_of(i, end, path, tree, merged=row.merged)) is not None
     ]
     if places:
         return max(places)
@@ -67,8 +69,11 @@ def _merged(rows: Sequence[Incoming], message_id: int, tree: TreeView) -> int:
     return 0
 
 
-def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | None:
-    """The place of a stored message: after its ancestors, and what replaced those that left the path."""
+def _place_of(message_id: int, end: int, path: Path, tree: TreeView, *, merged: bool) -> int | None:
+    """The place of a stored message: after its ancestors, and what replaced those that left the path.
+
+    Where the window shows neighbours of one role `merged`, what replaced the one before it may be both in one.
+    """
     gone: list[int] = []
     ancestor = tree.parent(message_id)
     while ancestor is not None and ancestor not in path:
@@ -82,6 +87,8 @@ def _place_of(message_id: int, end: int, path: Path, tree: TreeView) -> int | No
     place = after + 1
     for i in reversed(gone):
         if place < end and tree.role(path[place]) == tree.role(i):
+            if merged and i == gone[0] and tree.role(i) == tree.role(message_id):
+                return place
             place += 1
     while place > after + 1 and _stands_after(path[place - 1], message_id, tree):
         place -= 1

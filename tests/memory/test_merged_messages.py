@@ -36,9 +36,16 @@ def character(*parts: str) -> dict[str, Any]:
     return {"role": "assistant", "content": "\n\n".join(parts)}
 
 
+def event(kind: str, messages: list[dict[str, Any]]) -> ChatEvent:
+    """What the extension reports."""
+    return ChatEvent.model_validate({"type": kind, "messages": messages})
+
+
 def messages_of(chat: Chat, window: list[Said], style: Style, note: str) -> list[dict[str, Any]]:
     """Those of the request that a front-end makes of a window."""
-    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(note=note))["messages"]
+    messages: list[dict[str, Any]] = request(chat, window, style, Wanted(speaker="Mira", note=note))[
+        "messages"
+    ]
     return messages
 
 
@@ -123,7 +130,7 @@ async def test_a_chat_is_found_by_its_messages_although_another_has_them_merged(
 async def test_a_first_message_to_which_a_note_is_glued_again_stands_in_its_place(memory: Memory) -> None:
     await memory.turn([CARD, character(GREETING), user("One.")], ["Two."], chat_id="chat-1")
     glued, plain = [user("One.", NOTE), character("Two.")], [user("One."), character("Two.")]
-    await memory.tell("chat-1", ChatEvent(type="hide", messages=plain))
+    await memory.tell("chat-1", event("hide", plain))
     await memory.turn([CARD, *glued, user("Three.")], ["Four."], chat_id="chat-1")
     longer = [*plain, user("Three."), character("Four."), user("Five.")]
     await memory.turn([CARD, *longer], ["Six."], chat_id="chat-1")
@@ -195,3 +202,19 @@ async def test_what_stands_before_merged_messages_stays_where_the_window_begins_
     kept = await memory.turn([CARD, *apart], ["Six."], chat_id="chat-1")
     assert texts(kept)[:3] == ["Zero.", GREETING, "Alex: One."]
     assert len(kept.path) == 7
+
+
+async def test_a_message_that_stood_merged_is_not_told_twice_once_what_was_before_it_is_deleted(
+    memory: Memory,
+) -> None:
+    """The front-end reported both messages apart, as its chat has them."""
+    both = [CARD, character(GREETING, "One."), user("Two?")]
+    await memory.turn(both, ["Three."], chat_id="chat-1")
+    said = [character(GREETING), character("One."), user("Two?"), character("Three.")]
+    await memory.tell("chat-1", event("open", said))
+    asked = [user("Two?"), character("Three."), user("Four?")]
+    await memory.turn([*both[:2], *asked], ["Five."], chat_id="chat-1")
+    kept = await memory.turn(
+        [CARD, character("One."), *asked, character("Five."), user("Six?")], ["Seven."], chat_id="chat-1"
+    )
+    assert texts(kept) == ["One.", "Two?", "Three.", "Four?", "Five.", "Six?", "Seven."]

@@ -54,6 +54,9 @@ What DESIGN leaves open is settled here as follows.
   as a branch of that one: a file shows a chat whole, also what was deleted before the window.
 - A name before a message that memory first sees after the user left that persona is a part of the text: no
   request told the name.
+- Where names lead all messages, what stands before the first known name of a merged message was glued to it.
+  What the user said under a persona that no stored request told is taken for that too, before a message of
+  the present one's.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 - A quiet prompt that no tag, no beginning and no place in the request shows for one is taken for a turn. Its
   answer is a reply that the chat does not show: off the path again with the next request.
@@ -92,11 +95,26 @@ class Doubt:
 
     def allowed(self, expected: list[Shown]) -> Iterator[list[Shown]]:
         """What memory may hold where a request tells too little; nothing where it tells enough."""
+        untold = self._untold()
         for shown in (expected, *self._as_a_turn(expected)):
             yield shown
+            if untold:
+                yield [s for s in shown if s.said not in untold]
             if self.looks_continued and shown[-1].said not in self.window:
                 last = Shown(shown[-2].said, sent(shown[-2].text, self.style) + shown[-1].text)
                 yield [*shown[:-2], last]
+
+    def _untold(self) -> list[Said]:
+        """What the user said under a name that nothing told, merged before what they say under theirs."""
+        if self.style.mode == "none" or self.style.names != "content":
+            return []
+        told = {self.chat.user, *(s.said.speaker for s in self.chat.shown)}
+        untold: list[Said] = []
+        for role, run in groupby(self.window, key=lambda said: said.role):
+            said = list(run)
+            before = list(takewhile(lambda one: one.speaker not in told, said))
+            untold += before if role == "user" and len(before) < len(said) else []
+        return untold
 
     def _as_a_turn(self, expected: list[Shown]) -> Iterator[list[Shown]]:
         """The same where it is clear that the last message was not continued."""
