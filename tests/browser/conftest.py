@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Error as PlaywrightError
 
 from server.cli.extension import install
 from tests.browser.front_end import FrontEnd
@@ -101,12 +102,21 @@ def running_stage(folders: pytest.TempPathFactory, browser: Browser, *, extended
 def fresh(stage: Stage, request: pytest.FixtureRequest) -> Iterator[Stage]:
     """The stage with a new chat with Mira; afterwards a picture of what became of it."""
     tavern, failed = stage.tavern, request.session.testsfailed
+    try:
+        begin(tavern)
+    except PlaywrightError:
+        tavern.load()
+        raise
+    yield stage
+    tavern.picture(PICTURES / f"{request.node.name}.png")
+    if request.session.testsfailed > failed:
+        tavern.load()  # whatever stands open or is under way must not disturb the next test
+
+
+def begin(tavern: FrontEnd) -> None:
+    """A new chat with Mira, under the settings that the tests take for granted."""
     tavern.set_streaming(True)
     tavern.set_post_processing("")
     tavern.type("")
     tavern.open_character("Mira")
     tavern.new_chat()
-    yield stage
-    tavern.picture(PICTURES / f"{request.node.name}.png")
-    if request.session.testsfailed > failed:
-        tavern.load()  # whatever stands open or is under way must not disturb the next test

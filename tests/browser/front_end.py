@@ -106,7 +106,7 @@ class FrontEnd:
     def open_character(self, name: str) -> None:
         """Open a character's most recent chat; nothing happens when it is open."""
         if not self.page.evaluate(IS_OPEN, name):
-            with self.rest.opened():
+            with self.rest.opened(noted=False):
                 self.page.evaluate(SELECT, name)
 
     def new_chat(self) -> None:
@@ -153,6 +153,11 @@ class FrontEnd:
         self.page.locator("dialog.popup[open] .popup-input").fill(new)
         self._confirm()
         self.page.get_by_text("Chat renamed.").wait_for()
+
+    def delete_chat(self) -> None:
+        """Delete the open chat; SillyTavern opens another one."""
+        with self.rest.opened():
+            self.command("/delchat")
 
     def delete_recent_chat(self, name: str) -> None:
         """Close the open chat and delete one of those that are listed then."""

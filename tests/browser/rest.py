@@ -11,7 +11,7 @@ from playwright.sync_api import Page
 WATCH = """async () => {
     const script = await import('/script.js');
     const { eventSource, event_types } = SillyTavern.getContext();
-    const test = globalThis.browserTest = { ended: 0, opened: 0, streamed: '' };
+    const test = globalThis.browserTest = { ended: 0, opened: 0, noted: 0, streamed: '' };
     test.last = () => SillyTavern.getContext().chat.at(-1);
     test.idle = () => !script.isGenerating() && !script.isChatSaving && script.swipeState === 'none'
         && document.body.dataset.generating !== 'true'
@@ -20,9 +20,13 @@ WATCH = """async () => {
     eventSource.on(event_types.GENERATION_STARTED, () => { test.streamed = ''; });
     eventSource.on(event_types.STREAM_TOKEN_RECEIVED, text => { test.streamed = text; });
     eventSource.on(event_types.CHAT_CHANGED, () => { test.opened++; });
+    eventSource.on(event_types.CHARACTER_EDITED, () => { test.noted++; });
 }"""
-"""Counts ended generations and opened chats. `idle` means that SillyTavern does nothing more with it: it
-shows the end of a reply before it lets go of it, and loses a next reply that is begun in between."""
+"""Counts ended generations, opened chats and characters whose open chat was noted. `idle` means that
+SillyTavern does nothing more with it: it shows the end of a reply before it lets go of it, and loses a next
+reply that is begun in between."""
+OPENED = """({ opened, noted }) => browserTest.opened > opened && browserTest.last() && browserTest.idle()
+    && (noted === null || SillyTavern.getContext().groupId || browserTest.noted > noted)"""
 
 
 class Rest:
@@ -56,11 +60,15 @@ class Rest:
         self.until("n => browserTest.ended > n && browserTest.idle()", before)
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Await that the chat opened within the block is there."""
-        before = self._page.evaluate("browserTest.opened")
+    def opened(self, *, noted: bool = True) -> Iterator[None]:
+        """Await that the chat opened within the block is there, and `noted` in its character's card.
+
+        SillyTavern notes it up to a second later, reads the card anew, and would go on under that chat's name
+        in whichever chat was opened meanwhile.
+        """
+        before = self._page.evaluate("({ opened: browserTest.opened, noted: browserTest.noted })")
         yield
-        self.until("n => browserTest.opened > n && browserTest.last() && browserTest.idle()", before)
+        self.until(OPENED, before if noted else before | {"noted": None})
 
     @contextmanager
     def swiped(self) -> Iterator[None]:

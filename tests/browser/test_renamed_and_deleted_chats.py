@@ -65,7 +65,7 @@ def test_memory_of_a_deleted_chat_is_deleted(stage: Stage, where: str) -> None:
     gone = begun(stage, "The password is swordfish.")
     (there,) = stage.memory.of_chat(kept)
     if where == "open":
-        stage.tavern.command("/delchat")
+        stage.tavern.delete_chat()
     else:
         stage.tavern.delete_recent_chat(gone)
     becomes(stage, gone, [])
@@ -76,7 +76,7 @@ def test_memory_of_a_deleted_chat_is_kept_where_the_user_says_so(stage: Stage) -
     gone = begun(stage, "Remember the reef.")
     with stage.tavern.extensions_panel("Emotional RAG") as panel:
         panel.get_by_label(FORGET).uncheck()
-    stage.tavern.command("/delchat")
+    stage.tavern.delete_chat()
     with stage.tavern.extensions_panel("Emotional RAG") as panel:
         panel.get_by_label(FORGET).check()
     begun(stage, "What was it?")  # whatever would have been told is told by now
@@ -119,5 +119,5 @@ def test_a_groups_chats_are_renamed_and_deleted_too(stage: Stage) -> None:
     begun(stage, "Still here?")
     assert [found for found, _ in stage.memory.of_chat("Quay one")] == [session]
     becomes(stage, old, [])
-    stage.tavern.command("/delchat")
+    stage.tavern.delete_chat()
     becomes(stage, "Quay one", [])
