@@ -81,13 +81,18 @@ async def _found(resources: Resources, chat: ChatFile) -> tuple[Assignment, str]
 
 
 async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> Assignment | None:
-    """The session that was made of this file before, or in which its chat went on live."""
+    """The session that was made of this file before, or in which its chat went on live.
+
+    SillyTavern names the main chat in a branch's file: one that names none is the chat that made the id itself.
+    """
     made = await _made_of(resources, chat, name)
     if made is not None:
         found = await _assigned(resources, chat, session_id=made.session_id)
         return found if found.alignment.matched else None
     if chat.live_id and await resources.catalog.of_chat(OWNER, chat.live_id):
         found = await _assigned(resources, chat)
+        if not _is_live_one(found, chat) and not chat.main_chat:
+            found = await _assigned(resources, chat, chat_id=chat.live_id)
         return found if _is_live_one(found, chat) else None
     return None
 
