@@ -54,6 +54,8 @@ What DESIGN leaves open is settled here as follows.
   as a branch of that one: a file shows a chat whole, also what was deleted before the window.
 - A name before a message that memory first sees after the user left that persona is a part of the text: no
   request told the name.
+- Whose a message is that a note stands before is not told until a request shows it without the note. One that
+  memory first saw merged with another persona's before it is that one's, also once that other one is deleted.
 - Where names lead all messages, what stands before the first known name of a merged message was glued to it.
   What the user said under a persona that no stored request told is taken for that too, before a message of
   the present one's.
