@@ -234,3 +234,17 @@ async def test_a_message_merged_behind_another_personas_is_not_that_ones(memory:
     assert kept is not None
     told = [(message.speaker, message.text) for message in kept.path[2:]]
     assert told == [("Sam", "Three."), ("Alex", "Four."), ("Alex", "Five."), ("Mira", "Six.")]
+
+
+async def test_what_stands_before_three_merged_messages_stays_when_two_are_left_of_them(
+    memory: Memory,
+) -> None:
+    """Names before messages tell the two apart, and what was answered to them was deleted too."""
+    before = [CARD, user("Zero."), character(GREETING)]
+    await memory.turn([*before, user("One.", "Two.", "Three.")], ["Four."], chat_id="chat-1")
+    longer = [*before, user("One.", "Two.", "Three."), character("Four."), user("Five.")]
+    await memory.turn(longer, ["Six."], chat_id="chat-1")
+    apart = [user("Alex: One.", "Alex: Two."), character("Mira: Six."), user("Alex: Seven.")]
+    kept = await memory.turn([CARD, *apart], ["Eight."], chat_id="chat-1")
+    assert texts(kept)[:2] == ["Zero.", GREETING]
+    assert [text.removeprefix("Alex: ") for text in texts(kept)[2:4]] == ["One.", "Two."]
