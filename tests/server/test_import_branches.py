@@ -95,9 +95,10 @@ async def test_a_chat_that_was_live_with_an_id_of_its_own_is_known_by_it_after_i
     for end in (3, 5):
         fake.script(says("Did they?"))
         session = (await send(live, SHOWN[:end], f"So {end}.", **tag)).headers["x-session-id"]
-    header = of(memory_id=MEMORY_ID)
-    report = await put(live, chat(*MIRA[:3], header=header))
-    assert [s["id"] for s in report["sessions"]] == [session]
+    header, edited = of(memory_id=MEMORY_ID), line("Alex", "My sister is Ines.", 2)
+    for left in (MIRA[:3], [MIRA[0], edited, MIRA[2]]):
+        report = await put(live, chat(*left, header=header))
+        assert [s["id"] for s in report["sessions"]] == [session]
     assert (await live.http.get("/v1/sessions")).json()["total"] == 1
 
 
