@@ -128,8 +128,14 @@ class Compared:
             unknown = who not in known and message.text.startswith(f"{who}: ")
             unknown |= message.unsettled and bool(GLUE.match(message.text))
             unknown |= self.merging and message.speaker == self._spoke_before(shown.said)
+            unknown |= self._came_back(message.role, message.speaker, message.text)
             assert message.speaker == who or unknown, f"memory has {message.speaker!r} for {who}: {message}"
             known.add(message.speaker)
+
+    def _came_back(self, role: str, speaker: str, text: str) -> bool:
+        """Whether somebody said a text in the chat before, and that is deleted."""
+        gone = [said for said in self.chat.said if said.gone and said.speaker == speaker]
+        return any((said.role, plain(said.text)) == (role, plain(text)) for said in gone)
 
     def _spoke_before(self, said: Said) -> str:
         """Whose message of the same role stood directly before one and is deleted."""
