@@ -159,7 +159,8 @@ def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches
     first = found[0]
     merged, head = merged_before(window, first.row, first.position, path, tree) or (0, first.position)
     for row in reversed(range(first.row - merged)):
-        head = place_before(window[row], head, path, tree)
+        is_part = head < first.position and path[head] in tree.within(window[row].fingerprint)
+        head = head if is_part else place_before(window[row], head, path, tree)
     if head <= MOST_NOTES and _went_elsewhere(path.slice(0, head), window, found, tree):
         head = 0
     gaps = _Gaps(head, path.slice(head, first.position), [], first.row > 0)

@@ -33,6 +33,8 @@ class Reading:
     """Their paragraphs but the first: of these some may be glue."""
     went_on: bool = True
     """The user said more after the row being read: a note in it would have moved."""
+    unnamed: set[str] = field(default_factory=set)
+    """Roles whose present speaker has no name before what they say."""
 
 
 def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
@@ -40,6 +42,7 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     reading = Reading(shown={row.fingerprint for row in window})
     if any(row.glued for row in window):
         reading.tails = glue_of([part for row in window if row.glued for part in said_paragraphs(row)[1:]])
+    reading.unnamed = {row.role for row in window if not row.speaker}
     said_last = _said_last(window, tree)
     for n, row in enumerate(window):
         reading.after = may_be(window[n + 1]) if n + 1 < len(window) else set()
@@ -86,7 +89,8 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
     said = _without_glue(row, path, tree, reading) if row.glued else parts
     if 0 < len(said) < len(parts):
         return _read_row(row_part(row, said), path, tree, reading, newest=newest)
-    return _with_more(row, parts, stored, path, tree, newest=newest)
+    is_named = row.role not in reading.unnamed
+    return _with_more(row, parts, stored, path, tree, newest=newest, is_named=is_named)
 
 
 def _is_stored(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> bool:
@@ -209,11 +213,19 @@ def _ends_another(i: int, part: str, row: Incoming, path: Path, tree: TreeView, 
 
 
 def _with_more(
-    row: Incoming, parts: Sequence[str], stored: StoredRuns, path: Path, tree: TreeView, *, newest: bool
+    row: Incoming,
+    parts: Sequence[str],
+    stored: StoredRuns,
+    path: Path,
+    tree: TreeView,
+    *,
+    newest: bool,
+    is_named: bool,
 ) -> list[Incoming]:
     """A row that begins or ends with stored messages of the path, and the rest as a message of its own.
 
-    Where the rest may be glue it is a message only when it follows one that nobody answered yet.
+    Where the rest may be glue it is a message only when it follows one that nobody answered yet. A name before
+    the first is not the rest's unless everybody `is_named`.
     """
     unsettled = row.glued
     if not row.glued or (newest and len(path) and tree.role(path[-1]) == row.role):
@@ -221,6 +233,8 @@ def _with_more(
             before = stored.before[size] or _neighbour(row, parts[:size], 1, path, tree)
             if before and _stands(before[-1], path, tree, last=row.glued):
                 more = row_part(row, parts[size:])
+                if not is_named and row.text.lstrip().startswith(f"{row.speaker}:"):
+                    more = replace(more, speaker="")
                 return [*before, replace(more, unsettled=unsettled and len(parts) - size > 1)]
             after = stored.after[size] or _neighbour(row, parts[-size:], -1, path, tree)
             if after and not row.glued and _stands(after[0], path, tree, last=False):

@@ -81,13 +81,18 @@ async def _found(resources: Resources, chat: ChatFile) -> tuple[Assignment, str]
 
 
 async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> Assignment | None:
-    """The session that was made of this file before, or in which its chat went on live."""
+    """The session that was made of this file before, or in which its chat went on live.
+
+    SillyTavern names the main chat in a branch's file: one that names none is the chat that made the id itself.
+    """
     made = await _made_of(resources, chat, name)
     if made is not None:
         found = await _assigned(resources, chat, session_id=made.session_id)
         return found if found.alignment.matched else None
     if chat.live_id and await resources.catalog.of_chat(OWNER, chat.live_id):
         found = await _assigned(resources, chat)
+        if not _is_live_one(found, chat) and not chat.main_chat:
+            found = await _assigned(resources, chat, chat_id=chat.live_id)
         return found if _is_live_one(found, chat) else None
     return None
 
@@ -111,11 +116,18 @@ def _ids_of(chat: ChatFile, name: str) -> list[str]:
 
 
 def _is_live_one(found: Assignment, chat: ChatFile) -> bool:
-    """Whether a chat is the very line that has its id, and not the origin of it or a branch."""
+    """Whether a chat is the very line that has its id, and not the origin of it or a branch.
+
+    A branch shows no more than an edit of the line either. A chat that is none also ends on the line where its end
+    was deleted.
+    """
     session, alignment = found.session, found.alignment
     if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
         return False
-    return not alignment.left_users or alignment.matched == len(alignment.window)
+    if not alignment.left_users or alignment.matched == len(alignment.window):
+        return True
+    last = alignment.rows[-1]
+    return not chat.main_chat and (not found.pinned or (last is not None and last in session.path))
 
 
 async def _assigned(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from server.sessions.protocol import ChatEvent
+from server.sillytavern import Markers
 from tests.truth.chat import USER, Chat, Said
 from tests.truth.front_end import Style, Wanted, request
 from tests.truth.held import Kept
@@ -218,3 +219,32 @@ async def test_a_message_that_stood_merged_is_not_told_twice_once_what_was_befor
         [CARD, character("One."), *asked, character("Five."), user("Six?")], ["Seven."], chat_id="chat-1"
     )
     assert texts(kept) == ["One.", "Two?", "Three.", "Four?", "Five.", "Six?", "Seven."]
+
+
+async def test_a_message_merged_behind_another_personas_is_not_that_ones(memory: Memory) -> None:
+    """The front-end writes names before what was said under other ones than the present, and reported the first two."""
+    said = [Said("user", "Alex", ["One."]), Said("assistant", "Mira", ["Two."])]
+    said += [Said("user", "Sam", ["Three."]), Said("user", "Alex", ["Four."])]
+    shown = [{"role": one.role, "name": one.speaker, "content": one.text} for one in said]
+    await memory.turn([CARD, *shown[:1]], ["Two."], chat_id="chat-1")
+    await memory.tell("chat-1", event("open", shown))
+    said.append(Said("user", "Alex", ["Five."]))
+    body = request(Chat(["Mira"], "chat-1"), said, Style(mode="merge"), Wanted(speaker="Mira"))
+    kept = await memory.ask(body, {"x-chat-id": "chat-1"}, ["Six."], Markers())
+    assert kept is not None
+    told = [(message.speaker, message.text) for message in kept.path[2:]]
+    assert told == [("Sam", "Three."), ("Alex", "Four."), ("Alex", "Five."), ("Mira", "Six.")]
+
+
+async def test_what_stands_before_three_merged_messages_stays_when_two_are_left_of_them(
+    memory: Memory,
+) -> None:
+    """Names before messages tell the two apart, and what was answered to them was deleted too."""
+    before = [CARD, user("Zero."), character(GREETING)]
+    await memory.turn([*before, user("One.", "Two.", "Three.")], ["Four."], chat_id="chat-1")
+    longer = [*before, user("One.", "Two.", "Three."), character("Four."), user("Five.")]
+    await memory.turn(longer, ["Six."], chat_id="chat-1")
+    apart = [user("Alex: One.", "Alex: Two."), character("Mira: Six."), user("Alex: Seven.")]
+    kept = await memory.turn([CARD, *apart], ["Eight."], chat_id="chat-1")
+    assert texts(kept)[:2] == ["Zero.", GREETING]
+    assert [text.removeprefix("Alex: ") for text in texts(kept)[2:4]] == ["One.", "Two."]

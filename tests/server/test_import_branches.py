@@ -87,6 +87,22 @@ async def test_a_chat_that_was_live_with_an_id_of_its_own_is_known_by_it(
     assert (await live.http.get("/v1/sessions")).json()["total"] == 1
 
 
+async def test_a_chat_that_was_live_with_an_id_of_its_own_is_known_by_it_after_its_end_changed(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    """A branch would name its main chat."""
+    tag = {"metadata": {"chat_id": MEMORY_ID}}
+    for end in (3, 5):
+        fake.script(says("Did they?"))
+        session = (await send(live, SHOWN[:end], f"So {end}.", **tag)).headers["x-session-id"]
+    header, edited = of(memory_id=MEMORY_ID), line("Alex", "My sister is Ines.", 2)
+    other = [*MIRA, line("Alex", "So six.", 6), line("Mira", "Six.", 6)]
+    for left in (MIRA[:3], [MIRA[0], edited, MIRA[2]], other):
+        report = await put(live, chat(*left, header=header))
+        assert [s["id"] for s in report["sessions"]] == [session]
+    assert (await live.http.get("/v1/sessions")).json()["total"] == 1
+
+
 async def test_a_chat_with_an_id_of_its_own_goes_on_live_and_so_does_its_branch(
     live: Live, fake: FakeOpenAI
 ) -> None:

@@ -119,15 +119,28 @@ class Compared:
     def _compare_speakers(self, kept: Kept, wanted: Sequence[Shown]) -> None:
         """Whoever said a message is its speaker, whatever persona the user has now.
 
-        A name that nobody was known by stays a part of the text.
+        A name that nobody was known by stays a part of the text, one behind a note or between merged messages too.
         """
         said = [m for m in kept.path if said_in(m)]
         known: set[str] = set()
         for message, shown in zip(said, wanted, strict=True) if len(said) == len(wanted) else ():
             who = shown.said.speaker
             unknown = who not in known and message.text.startswith(f"{who}: ")
+            unknown |= message.unsettled and bool(GLUE.match(message.text))
+            unknown |= self.merging and message.speaker == self._spoke_before(shown.said)
+            unknown |= self._came_back(message.role, message.speaker, message.text)
             assert message.speaker == who or unknown, f"memory has {message.speaker!r} for {who}: {message}"
             known.add(message.speaker)
+
+    def _came_back(self, role: str, speaker: str, text: str) -> bool:
+        """Whether somebody said a text in the chat before, and that is deleted."""
+        gone = [said for said in self.chat.said if said.gone and said.speaker == speaker]
+        return any((said.role, plain(said.text)) == (role, plain(text)) for said in gone)
+
+    def _spoke_before(self, said: Said) -> str:
+        """Whose message of the same role stood directly before one and is deleted."""
+        before = self.chat.said[: self.chat.said.index(said)][-1:]
+        return next((one.speaker for one in before if one.gone and one.role == said.role), "")
 
     def _looks_continued(self) -> bool:
         """Whether the last request is one that a continue without a nudge cannot be told from."""

@@ -50,10 +50,13 @@ What DESIGN leaves open is settled here as follows.
 - A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
   what a chat that it branched off begins with is that one's, unless ids tell.
 - An id that all branches of a chat have tells none of their files from another's. A branch whose file was
-  imported without one, and whose window shows nothing but what it has in common with another chat, may go on
+  imported without one of its own, and whose window shows nothing but what it has in common with another chat, may go on
   as a branch of that one: a file shows a chat whole, also what was deleted before the window.
 - A name before a message that memory first sees after the user left that persona is a part of the text: no
   request told the name.
+- Whose a message is that a note stands before is not told until a request shows it without the note. One that
+  memory first saw merged with another persona's before it is that one's, also once that other one is deleted.
+- A phrase that another persona said before, where that was deleted, is that one's message come back.
 - Where names lead all messages, what stands before the first known name of a merged message was glued to it.
   What the user said under a persona that no stored request told is taken for that too, before a message of
   the present one's.
@@ -170,12 +173,14 @@ class Doubt:
         return [*self.chat.one_with, *alike]
 
     def _lines_beside_a_file(self) -> list[Chat]:
-        """The chats with which the window of one whose file was imported has as much in common, without an id."""
-        if self.known_id or not self.chat.taken_in:
+        """The chats with which the window of one whose file was imported has as much in common, without an id
+        of its own."""
+        others = [other for other in self.chats if other is not self.chat and other.shown]
+        has_own_id = self.known_id and all(other.chat_id != self.chat.chat_id for other in others)
+        if has_own_id or not self.chat.taken_in:
             return []
         rows = [(said.role, plain(said.text)) for said in self.window]
         told = common(rows, lines_of(self.chat.shown))
-        others = [other for other in self.chats if other is not self.chat and other.shown]
         return [other for other in others if common(rows, lines_of(other.shown)) >= told]
 
     def _head_of(self, other: Chat) -> list[Shown]:

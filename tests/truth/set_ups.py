@@ -40,7 +40,7 @@ def styles_of(modes: Sequence[str]) -> st.SearchStrategy[Style]:
 
 
 SET_UPS = {
-    "as delivered": (st.just(Style()), 200),
+    "as delivered": (st.just(Style()), 150),
     "whitespace trimmed": (st.just(Style(whitespace="trimmed")), 20),
     "whitespace collapsed": (st.just(Style(whitespace="collapsed")), 20),
     "names in the text": (st.just(Style(names="content")), 20),
@@ -49,7 +49,7 @@ SET_UPS = {
         st.just(Style(note_depth=4, lore=True, narrator=True, post_history=True)),
         20,
     ),
-    "any of these, changing": (PLAIN_STYLES, 150),
+    "any of these, changing": (PLAIN_STYLES, 130),
     **{f"{mode}, alone": (st.just(Style(mode=mode)), 20) for mode in MODES},
     **{f"{mode}, with notes and names": (styles_of([mode]), 30) for mode in MODES},
 }
