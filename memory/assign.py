@@ -78,7 +78,7 @@ class Assigner:
         candidate = self.candidate(session, tree, request.read_for(tree))
         if request.whose.may_have(session):
             return session if candidate.alignment.matched or len(request.window) < 2 else None
-        return session if candidate.tells() else None
+        return session if candidate.tells() and candidate.is_mostly_shown() else None
 
     async def _free_id(self, request: Request) -> str:
         names = [request.chat_id]

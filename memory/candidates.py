@@ -57,6 +57,10 @@ class Candidate(NamedTuple):
         shares = not self.is_fork or stored >= SHARED_BY_A_FORK
         return shares and _identifies(self.alignment, self.tree, self.glued())
 
+    def is_mostly_shown(self) -> bool:
+        """Whether more of the session stands in the window than is left out where the window stands."""
+        return self.alignment.matched > len(self.alignment.left) + len(self.alignment.holes)
+
     def is_plain(self) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
         goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Sequence
 
 from memory.path import Path, PathBuilder
 from memory.places import stands_before
@@ -34,7 +34,8 @@ def stored_again(
 
 def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], message_id: int) -> bool:
     """Whether its nearest ancestor on the path is followed by hardly more messages than have left in between,
-    besides older ones that were hidden when it was said; where none have left it is another answer there."""
+    besides older ones that were hidden when it was said; where none have left it is another answer there, unless
+    the one before it goes on in what follows: both were one message when it was answered."""
     left = 0
     ancestor = tree.parent(message_id)
     while ancestor is not None and ancestor not in laid and ancestor not in later:
@@ -48,4 +49,11 @@ def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], mess
     path = Path(laid.ranges)
     following = path.slice(len(path) - after)
     instead = sum(i < 0 or not stands_before(i, message_id, tree) for i in following)
-    return instead <= left + COME_BACK if left else not instead
+    if left:
+        return instead <= left + COME_BACK
+    return not instead or (ancestor is not None and _goes_on(ancestor, following, tree))
+
+
+def _goes_on(message_id: int, following: Sequence[int], tree: TreeView) -> bool:
+    """Whether all that follows a message is stored, and the same side's."""
+    return all(i in tree and tree.role(i) == tree.role(message_id) for i in following)

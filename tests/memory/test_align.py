@@ -388,6 +388,14 @@ def test_what_comes_back_with_others_that_were_edited_is_not_stored_again():
     assert chat.align(*back).rows == [1, None, None, chat["u:two"]]
 
 
+def test_the_reply_to_merged_messages_comes_back_behind_the_second_of_them():
+    chat = Chat("a:Welcome.", "u:one", "a:first answer")
+    chat.path[-1] = chat.store("u:two", chat["u:one"])
+    chat.path.append(chat.store("a:second answer", chat["u:two"]))
+    lines = ["a:Welcome.", "u:one", "u:two", "a:first answer", "u:three"]
+    assert chat.align(*lines).rows == [1, 2, chat["u:two"], chat["a:first answer"], None]
+
+
 def test_a_note_that_stood_before_the_first_message_goes_where_the_window_shows_it():
     chat = Chat("u:A storm.", "a:Welcome.", "u:one", "a:r1")
     lines = ["a:Welcome.", "u:A storm.", "u:one", "a:r1", "u:two"]

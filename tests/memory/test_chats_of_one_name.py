@@ -61,6 +61,14 @@ async def test_a_group_and_its_member_may_have_chats_of_one_name(front_end):
     assert await send(front_end, *talk, reply="a:Yes.", whose=GROUP) == group
 
 
+async def test_a_group_that_begins_with_what_its_member_heard_much_later_is_another_chat(front_end):
+    later = [*AT_SEA, "u:and then?", "a:Calm.", "u:tell me more"]
+    alone = await send(front_end, *later, reply="a:The sea sleeps.", whose=MIRA)
+    group = await send(front_end, AT_SEA[0], "u:tell me more", reply="a:All.", whose=GROUP)
+    assert group != alone
+    assert await front_end.path(alone) == [*later, "a:The sea sleeps."]
+
+
 async def test_a_greeting_alone_is_not_a_groups_chat_of_the_same_name(front_end):
     talk = [AT_SEA[0], "u:who is here?"]
     group = await send(front_end, *talk, reply="a:All.", whose=GROUP)
