@@ -186,10 +186,14 @@ class TreeFile:
         return None if summaries is None else summaries.known(path)
 
     def add_summary(self, over: Ranges, text: str, source: str, job_id: int) -> None:
+        """Nothing is stored of messages that were removed while the summary was written."""
+        shape = self.loaded_shape()
+        there = all(i in shape for first, last in over for i in range(first, last + 1))
         with transaction(self._connection):
-            added = tree_summaries.add(self._connection, over, text, source, self._clock())
+            if there:
+                added = tree_summaries.add(self._connection, over, text, source, self._clock())
             tree_outbox.finish(self._connection, [job_id])
-        if self._summaries is not None:
+        if there and self._summaries is not None:
             self._summaries = self._summaries.and_one(added)
 
     def set_emotion(self, message_id: int, emotion: str, confidence: float, importance: float) -> None:

@@ -16,6 +16,7 @@ from graph.errors import BadRequest
 from graph.resources import Resources
 from memory.library import Character, Library, Scope
 from server.cards import MAX_FILE_BYTES, card_json, card_of
+from server.chat.protocol import without_surrogates
 from server.dependencies import OWNER
 from server.transfer.archive import is_of_user_folder, is_private, members
 from server.transfer.chat_file import About, is_header, is_message, read_chat
@@ -95,7 +96,7 @@ async def _json_of(file: BinaryIO) -> dict[str, Any]:
 
 async def _import_json(resources: Resources, content: dict[str, Any], about: About) -> Report:
     """Settings, a group, a lorebook or a card."""
-    return await asyncio.to_thread(_put_json, resources.library, content, about)
+    return await asyncio.to_thread(_put_json, resources.library, without_surrogates(content), about)
 
 
 def _put_json(library: Library, content: dict[str, Any], about: About) -> Report:

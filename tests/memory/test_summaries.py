@@ -51,3 +51,16 @@ async def test_what_is_kept_goes_with_the_chat_that_is_removed(transcript, new):
     assert len(await transcript.summaries(KEY, every)) == len(await transcript.summaries(KEY, every)) == 2
     await transcript.delete("local", "t")
     assert [s.text for s in await transcript.summaries(KEY, every)] == ["They met."]
+
+
+async def test_a_summary_of_what_was_removed_while_it_was_written_is_not_stored(transcript, new):
+    def write(session_id, path, line, **more):
+        return TurnWrite(KEY, session_id, session_id, [*path, [-1, -1]], [new(line)], [], **more)
+
+    await transcript.commit(write("s", [], "u:hi"))
+    await transcript.commit(write("t", [[1, 1]], "a:a secret", forked_from="s"))
+    await transcript.delete("local", "t")
+    await transcript.add_summary(KEY, [[1, 2]], "A secret was told.", "extractive", -1)
+    assert await transcript.summaries(KEY, Path([[1, 2]])) == []
+    await transcript.commit(write("s", [[1, 1]], "a:hello"))
+    assert await transcript.summaries(KEY, Path([[1, 3]])) == []

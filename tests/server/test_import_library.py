@@ -83,3 +83,13 @@ async def test_a_v3_lorebook_without_a_name_is_named_by_its_file(live: Live) -> 
 async def test_a_v3_lorebook_without_data_is_refused(live: Live) -> None:
     answer = await live.http.post("/v1/import", content=b'{"spec": "lorebook_v3"}')
     assert (answer.status_code, answer.json()["error"]["message"]) == (400, "The lorebook has no data.")
+
+
+async def test_half_an_emoji_in_a_card_or_a_lorebook_keeps_nothing_out(live: Live) -> None:
+    torn = copy.deepcopy(CARD)
+    torn["data"] |= {"name": "Mira\ud83d", "description": "Keeps a lighthouse \ud83d"}
+    assert (await put(live, png(torn), name="Mira.png"))["characters"] == 1
+    assert characters(live) == [("Mira\ufffd", "Keeps a lighthouse \ufffd")]
+    book = copy.deepcopy(LOREBOOK)
+    book["data"]["entries"][0]["content"] = "The gull \udc80 is named Percy."
+    assert (await put(live, json.dumps(book).encode(), name="Coast.json"))["lore"] == 2
