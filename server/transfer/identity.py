@@ -118,16 +118,15 @@ def _ids_of(chat: ChatFile, name: str) -> list[str]:
 def _is_live_one(found: Assignment, chat: ChatFile) -> bool:
     """Whether a chat is the very line that has its id, and not the origin of it or a branch.
 
-    A branch shows no more than an edit of the line either. A chat that is none also ends on the line where its end
-    was deleted.
+    A branch shows no more than an edit of the line either. A chat that is none made the id itself: it is the line
+    however much of its end was deleted.
     """
     session, alignment = found.session, found.alignment
     if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
         return False
     if not alignment.left_users or alignment.matched == len(alignment.window):
         return True
-    last = alignment.rows[-1]
-    return not chat.main_chat and (not found.pinned or (last is not None and last in session.path))
+    return not chat.main_chat and alignment.matched > 0
 
 
 async def _assigned(
