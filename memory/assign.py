@@ -116,10 +116,10 @@ class Assigner:
         best: Candidate | None = None
         for line in likeliest(lines, shown.window, tree):
             found = self.candidate(line, tree, shown)
-            if not found.is_fork and (best is None or found.rank() > best.rank()):
+            if (here.is_fork or not found.is_fork) and (best is None or found.rank() > best.rank()):
                 best = found
         more = TELLING_ROWS if here.common() and not here.is_fork else 0
-        if best is None or not best.common() or best.common() < here.common() + more:
+        if best is None or not best.common() or best.common() < here.common() + max(more, best.is_fork):
             return on
         return await self._on(best.session, request)
 

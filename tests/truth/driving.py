@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import run_state_machine_as_test
 
 from memory.align import Aligner, align
+from tests.truth.choices import NAME
 from tests.truth.front_end import Style
 from tests.truth.machine import FrontEndMachine
 
@@ -31,6 +32,7 @@ def drive(of: type[FrontEndMachine], sequences: int, seed: int, *, shrink: bool 
         settings=settings(
             max_examples=sequences,
             stateful_step_count=STEPS,
+            backend=NAME,
             deadline=None,
             database=None,
             phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
