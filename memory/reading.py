@@ -53,10 +53,10 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
 
 def _said_last(window: Sequence[Incoming], tree: TreeView) -> int:
     """The last row that the user certainly said: one after it is nothing but what was glued to others, as
-    instructions are that end the prompt where the character speaks again."""
+    instructions are that end the prompt where the character speaks again; or it begins with such, behind which
+    a front-end's extensions ask."""
     theirs = [n for n, row in enumerate(window) if row.role == "user"]
-    said = (n for n in reversed(theirs) if not all(_may_be_glue(p, tree) for p in said_paragraphs(window[n])))
-    return next(said, -1)
+    return next((n for n in reversed(theirs) if not _may_be_glue(said_paragraphs(window[n])[0], tree)), -1)
 
 
 def _may_be_glue(part: str, tree: TreeView) -> bool:

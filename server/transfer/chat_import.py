@@ -62,17 +62,20 @@ async def _laid(resources: Resources, chat: ChatFile, place: Place) -> _Laying:
     tree = await resources.transcript.tree(found.key)
     laid = _Laying(found.session_id, found.alignment, tree)
     await asyncio.to_thread(laid.lay, chat.lines)
-    if found.session is not None and await _went_on(resources, found, laid.newest):
+    if found.session is not None and await _went_on(resources, found, laid):
         laid.path, laid.is_older = found.session.path.ranges, True
     return laid
 
 
-async def _went_on(resources: Resources, found: Assignment, newest: float) -> bool:
-    """Whether the stored chat holds later messages than the file, which is an older copy then."""
+async def _went_on(resources: Resources, found: Assignment, laid: _Laying) -> bool:
+    """Whether the stored chat holds later messages than the file, which is an older copy then.
+
+    What the file holds hidden or as a swipe is no more than its user put away.
+    """
     before = Path(found.alignment.path).slice(0, found.alignment.head)
     gone = [*before, *found.alignment.left, *found.alignment.holes]
-    stored = await resources.transcript.messages(found.key, gone)
-    return any(message.created_at > newest for message in stored)
+    stored = await resources.transcript.messages(found.key, [i for i in gone if i not in laid.taken])
+    return any(message.created_at > laid.newest for message in stored)
 
 
 @dataclass(slots=True)
@@ -99,7 +102,7 @@ class _Laying:
 
     def lay(self, lines: Sequence[Line]) -> None:
         shown = [line for line in lines if line.shown]
-        dates = [line.created_at for line in shown]
+        dates = [date for line in lines for date in (line.created_at, *(at for _, at in line.swipes))]
         self.newest = max(dates) or time.time()
         self.oldest = min(dates) or self.newest
         self.taken = {i for i in self.alignment.rows if i is not None}

@@ -74,7 +74,11 @@ async def _found(resources: Resources, chat: ChatFile) -> tuple[Assignment, str]
         if known is not None:
             return known, known.session.chat_id if known.session else ""
     found = await _assigned(resources, chat, chat_id=name)
-    if found.session is not None and not found.alignment.matched:
+    if (
+        found.session is not None
+        and not found.alignment.matched
+        and found.session.character != chat.character
+    ):
         shared = f"{chat.character}/{name}"
         return await _assigned(resources, chat, chat_id=shared), shared
     return found, chat.live_id or name

@@ -45,15 +45,6 @@ async def test_swipes_become_siblings(live: Live) -> None:
     assert parents["Who?"] == parents["A good name."] and parents["Rain, Alex."] is None
 
 
-async def test_importing_twice_changes_nothing(live: Live) -> None:
-    await put(live, chat(*MIRA, line("Alex", "hidden", 6, is_system=True)))
-    await idle(live)
-    before = (await live.http.get("/v1/export")).text
-    again = await put(live, chat(*MIRA, line("Alex", "hidden", 6, is_system=True)))
-    assert again["added"] == 0
-    assert (await live.http.get("/v1/export")).text == before
-
-
 @pytest.mark.parametrize("tag", [{}, {"metadata": {"chat_id": "Mira - 1"}}], ids=["untagged", "tagged"])
 @pytest.mark.parametrize("trimmed", [0, 1, 2])
 async def test_an_imported_chat_goes_on_live_as_an_append(
@@ -83,26 +74,6 @@ async def test_a_message_of_long_ago_is_recalled_after_an_import(live: Live, fak
     (asked,) = (c.body["messages"] for c in fake.calls if "my sister called?" in str(c.body["messages"][-1]))
     prompt = "\n".join(str(m["content"]) for m in asked)
     assert "My sister is called Ines." in prompt and "2024" in prompt
-
-
-async def test_an_older_copy_takes_nothing_back(live: Live, fake: FakeOpenAI) -> None:
-    (session,) = (await put(live, chat(*MIRA)))["sessions"]
-    fake.script(says("Ines."))
-    await send(live, SHOWN, "What is her name?")
-    before = await shown(live, session["id"])
-    report = await put(live, chat(*MIRA))
-    assert report["added"] == 0 and await shown(live, session["id"]) == before
-
-
-async def test_a_chat_that_was_live_first_is_not_stored_again(live: Live, fake: FakeOpenAI) -> None:
-    fake.script(says("A good name."))
-    await send(live, SHOWN[:1], SHOWN[1][1])
-    fake.script(says("They pay my wages."))
-    session = (await send(live, SHOWN[:3], SHOWN[3][1])).headers["x-session-id"]
-    report = await put(live, chat(*MIRA))
-    assert [s["id"] for s in report["sessions"]] == [session]
-    assert (report["added"], report["swipes"]) == (0, 2)
-    assert await shown(live, session) == SHOWN
 
 
 async def test_hidden_messages_are_kept_off_the_path_until_they_are_shown(
@@ -385,51 +356,3 @@ async def test_a_file_shows_what_post_processing_had_merged(live: Live) -> None:
     for _ in range(2):
         [session] = (await put(live, file))["sessions"]
         assert [text for _, text in await shown(live, session["id"])] == [text for _, text in said]
-
-
-async def test_a_swipe_that_is_stored_after_other_messages_is_not_stored_again(
-    live: Live, fake: FakeOpenAI
-) -> None:
-    fake.script(says("Why?"), says("Good."))
-    tag = {"metadata": {"chat_id": "Mira - 1", "character": "Mira", "user_name": "Alex"}}
-    await send(live, [("assistant", "Hello, Alex.")], "A storm.", **tag)
-    await send(live, [("assistant", "Hello, Alex."), ("user", "A storm.")], "Look.", **tag)
-    before = await count(live)
-    reply = line("Mira", "Good.", 4, swipes=["Why?", "Good."], swipe_id=1)
-    file = chat(line("Mira", "Hello, Alex."), line("Alex", "A storm.", 2), line("Alex", "Look.", 3), reply)
-    assert (await put(live, file))["swipes"] == 0
-    assert await count(live) == before
-
-
-async def test_a_hidden_message_that_is_stored_after_other_messages_is_not_stored_again(
-    live: Live, fake: FakeOpenAI
-) -> None:
-    fake.script(says("Why?"), says("Good."))
-    tag = {"metadata": {"chat_id": "Mira - 1", "character": "Mira", "user_name": "Alex"}}
-    await send(live, [("assistant", "Hello, Alex.")], "A storm.", **tag)
-    await send(live, [("assistant", "Hello, Alex."), ("user", "Rain."), ("assistant", "Why?")], "Yes.", **tag)
-    before = await count(live)
-    hidden = line("Mira", "Why?", 3, is_system=True)
-    said = [line("Mira", "Hello, Alex."), line("Alex", "Rain.", 2), hidden]
-    assert (await put(live, chat(*said, line("Alex", "Yes.", 4), line("Mira", "Good.", 5))))["hidden"] == 0
-    assert await count(live) == before
-
-
-async def test_an_older_copy_takes_nothing_from_a_message_that_was_stored_merged(
-    live: Live, fake: FakeOpenAI
-) -> None:
-    fake.script(says("Good."))
-    tag = {"metadata": {"chat_id": "Mira - 1", "character": "Mira", "user_name": "Alex"}}
-    card = {"role": "system", "content": "Write Mira's next reply in a fictional chat between Mira and Alex."}
-    greeting = {"role": "assistant", "content": "Hello, Alex."}
-    asked = [card, greeting, {"role": "user", "content": "A storm.\n\nLook."}]
-    await live.http.post("/v1/chat/completions", json={"messages": asked, **tag})
-    old = chat(
-        *(line(*said) for said in (("Mira", "Hello, Alex."), ("Alex", "A storm.", 2), ("Mira", "Why?", 3)))
-    )
-    [session] = (await put(live, old))["sessions"]
-    assert [text for _, text in await shown(live, session["id"])] == [
-        "Hello, Alex.",
-        "A storm.\n\nLook.",
-        "Good.",
-    ]

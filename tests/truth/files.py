@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 
 from memory.stored import Message
 from tests.truth.chat import Chat, Shown
 from tests.truth.chat_file import written
 from tests.truth.held import Kept
-from tests.truth.lines import difference, lines_of, merged, said_in
+from tests.truth.lines import difference, lines_of, merged, plain, said_in
 from tests.truth.memory_under_test import Memory
 from tests.truth.user import User
 
@@ -58,12 +60,20 @@ class Files(User):
         if got == wanted or (self.merging and merged(got) == merged(wanted)):
             self._remember(kept, shown)
             return
-        newest = max(said.dates[said.at] for said in self.chat.visible)
-        lacking = [m for m in before.path if (m.role, said_in(m)) not in wanted] if before else []
-        is_older = any(message.created_at > newest for message in lacking)
+        newest = max(date for said in self.chat.said if not said.gone for date in said.dates)
+        is_older = any(message.created_at > newest for message in self._lacking(before))
         assert is_older and before and got == _said(before.path), difference(got, wanted)
         assert kept.session.session_id == self.chat.session_id, "memory has it elsewhere"
         self._remember(kept, self.chat.shown)
+
+    def _lacking(self, before: Kept | None) -> list[Message]:
+        """What memory has more often than the chat's file does, where it is hidden or a swipe too."""
+        in_file = Counter(
+            (said.role, plain(text)) for said in self.chat.said if not said.gone for text in said.swipes
+        )
+        stored = [((m.role, said_in(m)), m) for m in before.path] if before else []
+        held = Counter(line for line, _ in stored)
+        return [message for line, message in stored if held[line] > in_file[line]]
 
     async def is_the_same_elsewhere(self, elsewhere: Memory) -> None:
         """Everything exported, and imported into a memory that knows nothing, is the same."""
