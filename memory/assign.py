@@ -135,7 +135,7 @@ class Assigner:
         for key in found:
             yield key
         if any(row.glued or row.merged for row in window):
-            parts = [part for row in window for part in paragraphs_of(row)]
+            parts = [part for row in window for part in paragraphs_of(row, NO_TREE)]
             for key in await self._finder.holding(request.owner, [part.fingerprint for part in parts]):
                 if key not in found:
                     yield key

@@ -64,10 +64,10 @@ def _may_be_glue(part: str, tree: TreeView) -> bool:
     return tree.is_glue(mark) or any(part in tree.paragraphs(i)[1:] for i in tree.glued_to(mark))
 
 
-def paragraphs_of(row: Incoming) -> list[Incoming]:
+def paragraphs_of(row: Incoming, tree: TreeView) -> list[Incoming]:
     """The row's paragraphs as rows."""
     parts = paragraphs(row.text) if row.glued or row.merged else []
-    return [row] if len(parts) < 2 else [row_part(row, [part]) for part in parts]
+    return [row] if len(parts) < 2 else [row_part(row, [part], tree) for part in parts]
 
 
 def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, newest: bool) -> list[Incoming]:
@@ -88,7 +88,7 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
         return [*stored.before[-1]]
     said = _without_glue(row, path, tree, reading) if row.glued else parts
     if 0 < len(said) < len(parts):
-        return _read_row(row_part(row, said), path, tree, reading, newest=newest)
+        return _read_row(row_part(row, said, tree), path, tree, reading, newest=newest)
     is_named = row.role not in reading.unnamed
     return _with_more(row, parts, stored, path, tree, newest=newest, is_named=is_named)
 
@@ -130,7 +130,7 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
             taken = any(i == other.id for other in reading.settled)
             stands = _stands_there(i, path, tree, reading) if is_glue else _follows(i, path, tree, reading)
             if moved and not taken and stands and (reading.went_on or len(said) == 1):
-                part = row_part(row, said)
+                part = row_part(row, said, tree)
                 reading.glue |= rest | more
                 if tree.ids_of(part.fingerprint):
                     return part
@@ -232,13 +232,13 @@ def _with_more(
         for size in range(len(parts) - 1, 0, -1):
             before = stored.before[size] or _neighbour(row, parts[:size], 1, path, tree)
             if before and _stands(before[-1], path, tree, last=row.glued):
-                more = row_part(row, parts[size:])
+                more = row_part(row, parts[size:], tree)
                 if not is_named and row.text.lstrip().startswith(f"{row.speaker}:"):
                     more = replace(more, speaker="")
                 return [*before, replace(more, unsettled=unsettled and len(parts) - size > 1)]
             after = stored.after[size] or _neighbour(row, parts[-size:], -1, path, tree)
             if after and not row.glued and _stands(after[0], path, tree, last=False):
-                return [row_part(row, parts[:-size]), *after]
+                return [row_part(row, parts[:-size], tree), *after]
     return [replace(row, unsettled=unsettled and len(parts) > 1)]
 
 

@@ -21,15 +21,23 @@ def stored_again(
 
     `later` holds the messages that the path has further on. An equal child of the message laid last comes
     first. Within the path (`inner`) any equal message that left it comes back: it was hidden, or edited and
-    edited back. At its end one comes back only when all that stood between it and the path has left, so that
-    a common word said again is a new message.
+    edited back; one that was said after what comes later only where there is no other. At its end one comes
+    back only when all that stood between it and the path has left, so that a common word said again is a new
+    message.
     """
     equal = tree.ids_of(fingerprint)
     for candidate in equal:
         if tree.parent(candidate) == laid.last and candidate not in later and candidate not in laid:
             return candidate
-    absent = (i for i in reversed(equal) if i not in later and i not in laid)
-    return next((i for i in absent if inner or _belongs_here(tree, laid, later, i)), None)
+    absent = [i for i in reversed(equal) if i not in later and i not in laid]
+    if inner:
+        return min(absent, key=lambda i: _is_ahead(tree.parent(i), laid, later), default=None)
+    return next((i for i in absent if _belongs_here(tree, laid, later, i)), None)
+
+
+def _is_ahead(message_id: int | None, laid: PathBuilder, later: Container[int]) -> bool:
+    """Whether a message stands on the path further on than what is laid."""
+    return message_id is not None and message_id in later and message_id not in laid
 
 
 def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], message_id: int) -> bool:

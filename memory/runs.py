@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from memory.glue import joined
-from memory.incoming import Incoming, row_of
+from memory.incoming import Incoming, prefix_of, row_of
 from memory.transcript import TreeView
 
 
@@ -44,11 +44,15 @@ def _laid(length: int, stored: Callable[[int, int], Incoming | None]) -> list[li
 
 def stored_part(row: Incoming, parts: Sequence[str], tree: TreeView) -> Incoming | None:
     """Some paragraphs of a row as a row, where the tree holds that."""
-    part = row_part(row, parts)
+    part = row_part(row, parts, tree)
     return part if tree.ids_of(part.fingerprint) else None
 
 
-def row_part(row: Incoming, parts: Sequence[str]) -> Incoming:
-    """Some paragraphs of a row as a row."""
-    part = row_of(row.role, row.speaker, joined(parts), [], row.index)
+def row_part(row: Incoming, parts: Sequence[str], tree: TreeView) -> Incoming:
+    """Some paragraphs of a row as a row, of whose name leads them where the tree knows that one."""
+    text = joined(parts)
+    name = prefix_of(
+        text, [row.speaker, *tree.speakers(row.role)] if row.speaker else tree.speakers(row.role)
+    )
+    part = row_of(row.role, name or row.speaker, text, [], row.index)
     return replace(part, glued=row.glued, merged=row.merged)

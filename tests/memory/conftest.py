@@ -15,6 +15,7 @@ from memory.sessions import Sessions
 from memory.stored import Committed, NewMessage, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
 from memory.whose import ANYBODY, Whose
+from tests.truth.memory_under_test import Memory
 
 ROLES = {"u": "user", "a": "assistant"}
 Said = Callable[..., list[Incoming]]
@@ -133,3 +134,10 @@ async def transcript(root: FilePath, catalog: Catalog) -> AsyncIterator[SqliteTr
 @pytest.fixture
 def front_end(transcript: SqliteTranscript, catalog: Catalog) -> FrontEnd:
     return FrontEnd(transcript, catalog)
+
+
+@pytest.fixture
+async def memory(tmp_path: FilePath) -> AsyncIterator[Memory]:
+    memory = await Memory.open(tmp_path)
+    yield memory
+    await memory.close()

@@ -49,3 +49,11 @@ async def test_a_message_edited_or_swiped_leaves_no_line(front_end):
     await front_end.send(*LONG, reply="a:r4", chat_id="chat")
     await front_end.send(*LONG[:-1], "u:three, rather", reply="a:r5", chat_id="chat")
     assert (await front_end.transcript.sessions("local")).total == 1
+
+
+async def test_an_origin_that_lost_its_end_goes_on_with_its_own_beginning(front_end):
+    """Its beginning was edited in the branch, and has fallen out of the window."""
+    await front_end.send(*LONG, reply="a:r3", chat_id="chat")
+    await front_end.send("a:Come in.", "u:hi", reply="a:b1", chat_id="chat")
+    on = await front_end.send("u:hi", "a:r0", "u:one", "a:r1", "u:other", reply="a:r2", chat_id="chat")
+    assert await front_end.path(on.session_id) == [*HI, "a:r0", "u:one", "a:r1", "u:other", "a:r2"]

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from server.sessions.protocol import ChatEvent
 from server.sillytavern import Markers
+from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
 from tests.truth.chat import USER, Chat, Said
 from tests.truth.front_end import Style, Wanted, request
 from tests.truth.held import Kept
 from tests.truth.memory_under_test import Memory
-
-GREETING = "Welcome to the inn, stranger."
-INSTRUCTIONS = "Keep replies under 80 words."
-NOTE = "The mood is calm."
-CARD = {"role": "system", "content": "A keeper of an inn."}
-
-
-@pytest.fixture
-async def memory(tmp_path: Path) -> AsyncIterator[Memory]:
-    memory = await Memory.open(tmp_path)
-    yield memory
-    await memory.close()
-
-
-def user(*parts: str) -> dict[str, Any]:
-    return {"role": "user", "content": "\n\n".join(parts)}
-
-
-def character(*parts: str) -> dict[str, Any]:
-    return {"role": "assistant", "content": "\n\n".join(parts)}
 
 
 def event(kind: str, messages: list[dict[str, Any]]) -> ChatEvent:
@@ -48,10 +27,6 @@ def messages_of(chat: Chat, window: list[Said], style: Style, note: str) -> list
         "messages"
     ]
     return messages
-
-
-def texts(kept: Kept) -> list[str]:
-    return [message.text for message in kept.path]
 
 
 @pytest.mark.parametrize("chat_id", ["", "chat-1"])
