@@ -157,15 +157,11 @@ def _written(
 ) -> Speakers:
     """The speakers whose names the front-end writes: not those of whom more messages are shown without.
 
-    What the name of such a one leads was typed so.
+    What the name of such a one leads was typed so. A phrase that several said shows none of them without a name.
     """
     led = Counter(row.speaker for row in window if tree.ids_of(row.fingerprint))
-    bare = Counter(
-        name
-        for row in told
-        if not _is_led(row)
-        for name in {tree.speaker(i) for i in tree.ids_of(row.fingerprint)}
-    )
+    said_by = ({tree.speaker(i) for i in tree.ids_of(row.fingerprint)} for row in told if not _is_led(row))
+    bare = Counter(name for speakers in said_by if len(speakers) == 1 for name in speakers)
     users, characters = (tuple(name for name in others.of(role) if bare[name] <= led[name]) for role in ROLES)
     return Speakers(users, characters)
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from server.sillytavern import Markers
 from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
+from tests.truth.chat import Chat, Said
+from tests.truth.front_end import Style, Wanted, request
+from tests.truth.lines import said_in
 from tests.truth.memory_under_test import Memory
 
 
@@ -49,3 +53,31 @@ async def test_a_phrase_under_a_moving_note_is_not_taken_for_the_later_one(memor
     kept = await memory.turn([*moved, user("Seven.")], ["Eight."], chat_id="chat-1")
     tree = await memory.stored(kept.session.key)
     assert sum(message.text == "Five." for message in tree) == 1
+
+
+async def test_a_phrase_of_two_personas_under_a_note_is_led_by_the_name_of_the_former_one(
+    memory: Memory,
+) -> None:
+    """What one of them said is shown without a name, for it is the present one: that says nothing of the other."""
+    chat, semi = Chat(["Mira"], "chat-1"), Style(mode="semi", note_depth=2)
+    said = [Said("assistant", "Mira", [GREETING])]
+    for persona, text, reply in (
+        ("Alex", "Yes.", "Two."),
+        ("Sam", "Yes.", "Four."),
+        ("Alex", "Five.", "Six."),
+    ):
+        chat.user = persona
+        said.append(Said("user", persona, [text]))
+        body = request(chat, said, semi, Wanted(speaker="Mira", note=NOTE))
+        kept = await memory.ask(body, {"x-chat-id": "chat-1"}, [reply], Markers())
+        said.append(Said("assistant", "Mira", [reply]))
+    assert kept is not None
+    assert kept.path[3].speaker == "Sam"
+    assert kept.path[3].text.startswith("Sam: Yes.")
+    body = request(
+        chat, [*said[3:], Said("user", "Alex", ["Seven."])], semi, Wanted(speaker="Mira", note=NOTE)
+    )
+    kept = await memory.ask(body, {"x-chat-id": "chat-1"}, ["Eight."], Markers())
+    assert kept is not None
+    assert [said_in(message) for message in kept.path[3:5]] == ["Yes.", "Four."]
+    assert len(kept.path) == 9
