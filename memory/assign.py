@@ -168,7 +168,8 @@ class Assigner:
         alignment = self._align(request.window, session.path, tree, pinned=False, continues=request.continues)
         anothers = request.chat_id and session.chat_id and request.chat_id != session.chat_id
         goes_on = not session.was_live and alignment.apart_from_holes in ("append", "retry")
-        forks = bool(anothers) and not goes_on
+        branched = session.chat_id == request.branch_of or session.forked_from == safe_name(request.chat_id)
+        forks = bool(anothers) and (branched or not goes_on)
         return Candidate(session, tree, alignment, forks or alignment.change == "fork")
 
 

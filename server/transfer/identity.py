@@ -145,6 +145,7 @@ async def _assigned(
         chat_id=chat_id,
         character=chat.character,
         whose=_whose(chat),
+        branch_of=chat.main_chat,
     )
     return await asyncio.to_thread(asyncio.run, resources.sessions.find(request))
 

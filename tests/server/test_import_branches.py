@@ -48,6 +48,17 @@ async def test_a_branch_names_its_main_chat_whatever_was_imported_first(
         assert await origins(live) == {"Mira": "", "Mira - Branch #1": "Mira", "Twig": "Mira - Branch #1"}
 
 
+@pytest.mark.parametrize("order", list(permutations(["Mira", "Mira - Branch #1"])))
+async def test_a_branch_that_did_not_go_on_yet_is_a_chat_of_its_own(
+    live: Live, order: tuple[str, ...]
+) -> None:
+    files = {"Mira": chat(*TRUNK), "Mira - Branch #1": chat(*TRUNK, header=of("Mira"))}
+    for _ in range(2):
+        for name in order:
+            await put(live, files[name], name=f"{name}.jsonl")
+        assert await origins(live) == {"Mira": "", "Mira - Branch #1": "Mira"}
+
+
 @pytest.mark.parametrize("order", list(permutations(["trunk", "branch"])))
 async def test_of_two_chats_the_one_that_went_its_way_first_is_the_origin(
     live: Live, order: tuple[str, ...]
