@@ -127,8 +127,17 @@ def _settled(
                 places.positions[window[row].fingerprint], low_position, after.position
             )
         ]
-        found[n] = min([match, *choices], key=lambda m: (_unevenness(before, m, after), -m.position))
+        found[n] = min(
+            [match, *choices],
+            key=lambda m: (_unevenness(before, m, after), _is_anothers(window[m.row], m, tree), -m.position),
+        )
     return found
+
+
+def _is_anothers(row: Incoming, match: Match, tree: TreeView) -> bool:
+    """Whether the row tells another speaker than the message has."""
+    speaker = tree.speaker(match.message_id)
+    return bool(row.speaker and speaker) and row.speaker != speaker
 
 
 def _between(positions: Sequence[tuple[int, int]], low: int, high: int) -> Sequence[tuple[int, int]]:

@@ -133,9 +133,11 @@ class Compared:
             known.add(message.speaker)
 
     def _came_back(self, role: str, speaker: str, text: str) -> bool:
-        """Whether somebody said a text in the chat before, and that is deleted."""
-        gone = [said for said in self.chat.said if said.gone and said.speaker == speaker]
-        return any((said.role, plain(said.text)) == (role, plain(text)) for said in gone)
+        """Whether somebody said a text in the chat before, and that is deleted, or in one that it branched off."""
+        gone = [said for said in self.chat.said if said.gone]
+        gone += [said for other in self.chats if other.tree == self.chat.tree for said in other.said]
+        theirs = (said for said in gone if said.speaker == speaker)
+        return any((said.role, plain(said.text)) == (role, plain(text)) for said in theirs)
 
     def _spoke_before(self, said: Said) -> str:
         """Whose message of the same role stood directly before one and is deleted."""
@@ -166,14 +168,15 @@ class Compared:
         assert len(named) < 2, f"memory has one session of {named}"
 
     def _take_for_one(self, session_id: str, shown: Sequence[Shown]) -> None:
-        """Note the branches that go on in this chat's session because they replace no more than an edit does."""
+        """Note the branches that go on in this chat's session because they replace no more than an edit does, or
+        nothing yet."""
         ours = {s.said.origin for s in shown}
         for other in self.chats:
             if other is self.chat or other.session_id != session_id or other.shown[0].said.origin not in ours:
                 continue
             theirs = {s.said.origin for s in other.shown}
             replaced = _users_after(other.shown, ours)
-            if theirs - ours and replaced <= _users_after(shown, theirs) <= replaced + 1:
+            if replaced <= _users_after(shown, theirs) <= replaced + 1:
                 self.chat.one_with.append(other)
                 other.one_with.append(self.chat)
         if self.chat.session_id not in ("", session_id):

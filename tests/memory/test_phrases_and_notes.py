@@ -1,4 +1,4 @@
-"""Notes that a front-end glues to what somebody said, and phrases that are said again beside them."""
+"""Phrases that are said again, by several, and notes that a front-end glues to what somebody said."""
 
 from __future__ import annotations
 
@@ -81,3 +81,25 @@ async def test_a_phrase_of_two_personas_under_a_note_is_led_by_the_name_of_the_f
     assert kept is not None
     assert [said_in(message) for message in kept.path[3:5]] == ["Yes.", "Four."]
     assert len(kept.path) == 9
+
+
+async def test_a_phrase_led_by_a_name_is_that_ones_where_it_may_stand_in_either_place(memory: Memory) -> None:
+    """The chat was cut back to a phrase that another persona said later on, and its greeting was edited."""
+    chat = Chat(["Mira"])
+    said = [Said("assistant", "Mira", [GREETING])]
+    for persona, text, reply in (
+        ("Alex", "One.", "Two."),
+        ("Alex", "Nods.", "Four."),
+        ("Sam", "Nods.", "Six."),
+    ):
+        chat.user = persona
+        said.append(Said("user", persona, [text]))
+        await memory.ask(request(chat, said, Style(), Wanted(speaker="Mira")), {}, [reply], Markers())
+        said.append(Said("assistant", "Mira", [reply]))
+    shown = [Said("assistant", "Mira", ["Come in."]), *said[1:4]]
+    kept = await memory.ask(request(chat, shown, Style(), Wanted(speaker="Mira")), {}, ["Seven."], Markers())
+    assert kept is not None
+    assert [(message.speaker, message.text) for message in kept.path[3:]] == [
+        ("Alex", "Nods."),
+        ("Mira", "Seven."),
+    ]
