@@ -154,7 +154,7 @@ class Compared:
         """Message by message; what post-processing merged at any time is compared merged."""
         return got == lines_of(shown) or (self.merging and merged(got) == merged(lines_of(shown)))
 
-    def _remember(self, kept: Kept, shown: list[Shown]) -> None:
+    def _remember(self, kept: Kept, shown: list[Shown], *, tells_id: bool = True) -> None:
         tree = kept.session.key.tree_id
         self._take_for_one(kept.session.session_id, shown)
         if self.chat.tree not in ("", tree):
@@ -162,8 +162,9 @@ class Compared:
                 said.gone = said.gone or said.hidden
         self.chat.tree, self.chat.shown = tree, shown
         self.kept, self.kept_shown = kept, shown
-        self.ids.add(self.id_of_chat)
-        self.owners[kept.session.session_id].add(self.id_of_chat)
+        if tells_id:
+            self.ids.add(self.id_of_chat)
+            self.owners[kept.session.session_id].add(self.id_of_chat)
         named = {one for one in self.owners[kept.session.session_id] if one[0]}
         assert len(named) < 2, f"memory has one session of {named}"
 

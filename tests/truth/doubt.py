@@ -51,7 +51,8 @@ What DESIGN leaves open is settled here as follows.
   what a chat that it branched off begins with is that one's, unless ids tell.
 - An id that all branches of a chat have tells none of their files from another's. A branch whose file was
   imported without one of its own, and whose window shows nothing but what it has in common with another chat, may go on
-  as a branch of that one: a file shows a chat whole, also what was deleted before the window.
+  as a branch of that one: a file shows a chat whole, also what was deleted before the window. With the id that
+  all of them have it may go on as the one that was live with it.
 - A name before a message that memory first sees after the user left that persona is a part of the text: no
   request told the name.
 - Whose a message is that a note stands before is not told until a request shows it without the note. One that
@@ -175,14 +176,17 @@ class Doubt:
 
     def _lines_beside_a_file(self) -> list[Chat]:
         """The chats with which the window of one whose file was imported has as much in common, without an id
-        of its own."""
+        of its own, or that have its id too."""
         others = [other for other in self.chats if other is not self.chat and other.shown]
         has_own_id = self.known_id and all(other.chat_id != self.chat.chat_id for other in others)
         if has_own_id or not self.chat.taken_in:
             return []
         rows = [(said.role, plain(said.text)) for said in self.window]
         told = common(rows, lines_of(self.chat.shown))
-        return [other for other in others if common(rows, lines_of(other.shown)) >= told]
+        own = self.chat.chat_id
+        same = [other for other in others if own and other.chat_id == own]
+        alike = [other for other in others if common(rows, lines_of(other.shown)) >= told]
+        return [*same, *alike]
 
     def _head_of(self, other: Chat) -> list[Shown]:
         """What a chat that was taken for this one shows from before the window."""

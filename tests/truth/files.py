@@ -57,14 +57,15 @@ class Files(User):
         self.requests += 1
         shown = [Shown(said, said.text) for said in self.chat.visible]
         got, wanted = _said(kept.path), lines_of(shown)
+        tells_id = self.chat.name == self.chat.chat_id or (self.tag == "yaml" and self.chat.asked)
         if got == wanted or (self.merging and merged(got) == merged(wanted)):
-            self._remember(kept, shown)
+            self._remember(kept, shown, tells_id=tells_id)
             return
         newest = max(date for said in self.chat.said if not said.gone for date in said.dates)
         is_older = any(message.created_at > newest for message in self._lacking(before))
         assert is_older and before and got == _said(before.path), difference(got, wanted)
         assert kept.session.session_id == self.chat.session_id, "memory has it elsewhere"
-        self._remember(kept, self.chat.shown)
+        self._remember(kept, self.chat.shown, tells_id=tells_id)
 
     def _lacking(self, before: Kept | None) -> list[Message]:
         """What memory has more often than the chat's file does, where it is hidden or a swipe too."""
