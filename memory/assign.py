@@ -56,7 +56,8 @@ class Assigner:
         """The chat's session, or one without an id that goes on, or a branch of what the window matches."""
         session = await self._named(request)
         if session is not None:
-            return await self._on_its_line(session, request)
+            on_it = self._on if request.exact else self._on_its_line
+            return await on_it(session, request)
         name = await self._free_id(request)
         best = await self._by_content(request)
         if best is None:
@@ -109,7 +110,7 @@ class Assigner:
         on = await self._on(named, request)
         if not on.alignment.left or request.is_lone:
             return on
-        lines = [s for s in await self._transcript.lines(named.key) if _may_be_of(s, named)]
+        lines = [s for s in await self._transcript.lines(named.key) if _may_be_of(s, named, request.whose)]
         tree = await self._transcript.tree(named.key)
         shown = request.read_for(tree)
         here = self.candidate(named, tree, shown)
@@ -190,7 +191,9 @@ def _fits(candidate: Candidate, request: Request) -> bool:
     return candidate.tells() and (not renamed or candidate.alignment.matched >= SHARED_BY_A_FORK)
 
 
-def _may_be_of(line: Session, named: Session) -> bool:
+def _may_be_of(line: Session, named: Session, whose: Whose) -> bool:
     """Whether a line may have the id of a session of its tree: it has it, or was left and has none."""
-    own = line.session_id == named.session_id
-    return not own and (line.chat_id == named.chat_id or (line.left_behind and not line.chat_id))
+    if line.session_id == named.session_id:
+        return False
+    has_id = line.chat_id == named.chat_id and whose.may_have(line)
+    return has_id or (line.left_behind and not line.chat_id)

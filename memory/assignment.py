@@ -30,6 +30,8 @@ class Request:
     """Another reply is asked for in the place of the last one."""
     whose: Whose = ANYBODY
     """Whose chat the chat id names, where the front-end tells it."""
+    exact: bool = False
+    """The chat id names one chat, as a file's name does: branches have ids of their own."""
     prompt: Prompt | None = None
     """What the window was read from, where it was a prompt."""
 
