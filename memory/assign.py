@@ -68,16 +68,18 @@ class Assigner:
 
     async def _named(self, request: Request) -> Session | None:
         """The session of the chat's id and character. A group's id tells no group from another, nor always
-        from a chat with one of its members: there the window must not show another chat."""
+        from a chat with one of its members: there the window must not show another chat, unless the id is the
+        name of a group's file."""
         session_id = await self._finder.of_chat(request.owner, request.chat_id, request.whose)
         session = await self._transcript.session(request.owner, session_id) if session_id else None
         if session is None or not request.whose.told or request.is_lone:
             return session
-        if not (session.is_group or request.whose.is_group):
+        own = request.whose.may_have(session)
+        if not (session.is_group or request.whose.is_group) or (request.exact and own):
             return session
         tree = await self._transcript.tree(session.key)
         candidate = self.candidate(session, tree, request.read_for(tree))
-        if request.whose.may_have(session):
+        if own:
             return session if candidate.alignment.matched or len(request.window) < 2 else None
         return session if candidate.tells() and candidate.is_mostly_shown() else None
 

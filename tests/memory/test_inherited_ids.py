@@ -84,3 +84,12 @@ async def test_a_files_name_is_one_chat_whatever_its_window_shows(front_end):
         assert (await front_end.path(first.session_id))[-len(shown) - 1 :] == [*shown, "a:b"]
         assert (await front_end.transcript.sessions("local")).total == 1
     assert await front_end.path(first.session_id) == [*LONG, "a:r3", "u:five", "a:b"]
+
+
+async def test_a_groups_file_is_one_chat_too_when_all_that_it_showed_is_hidden(front_end):
+    group = {"chat_id": "file", "whose": Whose("Mira", is_group=True)}
+    await front_end.send(*LONG, reply="a:r3", exact=True, **group)
+    await front_end.send("a:Nobody is here.", "u:hello?", reply="a:Me.", exact=True, **group)
+    assert (await front_end.transcript.sessions("local")).total == 1
+    await front_end.send("a:Another group.", "u:anybody?", reply="a:Us.", **group)
+    assert (await front_end.transcript.sessions("local")).total == 2
