@@ -13,6 +13,10 @@ import aiosqlite
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
+from graph.recalled import TABLE, NotingSaver
+
+TABLES = ("checkpoints", "writes", "recalled")
+
 
 @asynccontextmanager
 async def open_checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
@@ -21,8 +25,9 @@ async def open_checkpointer(path: Path) -> AsyncIterator[AsyncSqliteSaver]:
         await connection.execute("PRAGMA journal_mode=WAL")
         await connection.execute("PRAGMA synchronous=NORMAL")
         await connection.execute("PRAGMA secure_delete=ON")
-        saver = AsyncSqliteSaver(connection)
+        saver = NotingSaver(connection)
         await saver.setup()
+        await connection.execute(TABLE)
         yield saver
 
 
@@ -42,7 +47,7 @@ async def forget_after(saver: AsyncSqliteSaver, thread_id: str, checkpoint_id: s
     """Delete a thread's checkpoints newer than `checkpoint_id` (None: all), in the WAL too."""
     after = checkpoint_id or ""
     async with saver.lock:
-        for table, comparison in (("checkpoints", ">"), ("writes", ">=")):
+        for table, comparison in (("checkpoints", ">"), ("writes", ">="), ("recalled", ">")):
             await saver.conn.execute(
                 f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id {comparison} ?",
                 (thread_id, after),
@@ -66,7 +71,7 @@ async def prune(saver: AsyncSqliteSaver, thread_id: str, keep_turns: int) -> Non
             row = await rows.fetchone()
         if row is None:
             return
-        for table in ("checkpoints", "writes"):
+        for table in TABLES:
             await saver.conn.execute(
                 f"DELETE FROM {table} WHERE thread_id = ? AND checkpoint_id <= ?", (thread_id, row[0])
             )
@@ -77,6 +82,33 @@ async def forget(saver: AsyncSqliteSaver, thread_id: str) -> None:
     """Delete a thread so that none of its text is left in the files."""
     await saver.adelete_thread(thread_id)
     async with saver.lock:
+        await saver.conn.execute("DELETE FROM recalled WHERE thread_id = ?", (thread_id,))
+        await saver.conn.commit()
+        await _empty_log(saver)
+
+
+async def threads_with(saver: AsyncSqliteSaver, owner: str, tree_id: str) -> list[str]:
+    """The owner's threads that have checkpoints with memories of a tree's chats, and those of no owner."""
+    async with (
+        saver.lock,
+        saver.conn.execute(
+            "SELECT DISTINCT thread_id FROM recalled WHERE tree_id = ? ORDER BY thread_id", (tree_id,)
+        ) as rows,
+    ):
+        found = [str(row[0]) for row in await rows.fetchall()]
+    return [thread_id for thread_id in found if thread_id.partition(":")[0] in (owner, thread_id)]
+
+
+async def forget_recalled(saver: AsyncSqliteSaver, thread_id: str, tree_id: str) -> None:
+    """Delete a thread's checkpoints that hold memories of a tree's chats."""
+    async with saver.lock:
+        for table in TABLES:
+            await saver.conn.execute(
+                f"DELETE FROM {table} WHERE thread_id = ?1 AND checkpoint_id IN "
+                "(SELECT checkpoint_id FROM recalled WHERE thread_id = ?1 AND tree_id = ?2)",
+                (thread_id, tree_id),
+            )
+        await saver.conn.commit()
         await _empty_log(saver)
 
 

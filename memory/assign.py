@@ -56,7 +56,8 @@ class Assigner:
         """The chat's session, or one without an id that goes on, or a branch of what the window matches."""
         session = await self._named(request)
         if session is not None:
-            return await self._on_its_line(session, request)
+            on_it = self._on if request.exact else self._on_its_line
+            return await on_it(session, request)
         name = await self._free_id(request)
         best = await self._by_content(request)
         if best is None:
@@ -67,16 +68,18 @@ class Assigner:
 
     async def _named(self, request: Request) -> Session | None:
         """The session of the chat's id and character. A group's id tells no group from another, nor always
-        from a chat with one of its members: there the window must not show another chat."""
+        from a chat with one of its members: there the window must not show another chat, unless the id is the
+        name of a group's file."""
         session_id = await self._finder.of_chat(request.owner, request.chat_id, request.whose)
         session = await self._transcript.session(request.owner, session_id) if session_id else None
         if session is None or not request.whose.told or request.is_lone:
             return session
-        if not (session.is_group or request.whose.is_group):
+        own = request.whose.may_have(session)
+        if not (session.is_group or request.whose.is_group) or (request.exact and own):
             return session
         tree = await self._transcript.tree(session.key)
         candidate = self.candidate(session, tree, request.read_for(tree))
-        if request.whose.may_have(session):
+        if own:
             return session if candidate.alignment.matched or len(request.window) < 2 else None
         return session if candidate.tells() and candidate.is_mostly_shown() else None
 
@@ -109,7 +112,7 @@ class Assigner:
         on = await self._on(named, request)
         if not on.alignment.left or request.is_lone:
             return on
-        lines = [s for s in await self._transcript.lines(named.key) if _may_be_of(s, named)]
+        lines = [s for s in await self._transcript.lines(named.key) if _may_be_of(s, named, request.whose)]
         tree = await self._transcript.tree(named.key)
         shown = request.read_for(tree)
         here = self.candidate(named, tree, shown)
@@ -191,7 +194,9 @@ def _fits(candidate: Candidate, request: Request) -> bool:
     return candidate.tells() and (not renamed or candidate.alignment.matched >= SHARED_BY_A_FORK)
 
 
-def _may_be_of(line: Session, named: Session) -> bool:
+def _may_be_of(line: Session, named: Session, whose: Whose) -> bool:
     """Whether a line may have the id of a session of its tree: it has it, or was left and has none."""
-    own = line.session_id == named.session_id
-    return not own and (line.chat_id == named.chat_id or (line.left_behind and not line.chat_id))
+    if line.session_id == named.session_id:
+        return False
+    has_id = line.chat_id == named.chat_id and whose.may_have(line)
+    return has_id or (line.left_behind and not line.chat_id)

@@ -32,6 +32,8 @@ class Request:
     """Whose chat the chat id names, where the front-end tells it."""
     branch_of: str = ""
     """The id of a chat that it certainly is not, for it says that it branched off that one."""
+    exact: bool = False
+    """The chat id names one chat, as a file's name does: branches have ids of their own."""
     prompt: Prompt | None = None
     """What the window was read from, where it was a prompt."""
 

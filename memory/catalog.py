@@ -39,6 +39,7 @@ class Catalog:
         self._lock = threading.RLock()
         self._write = open_database(path, CATALOG_SCHEMA, CATALOG_VERSION)
         self._write.execute("PRAGMA synchronous=NORMAL")
+        self._write.execute("PRAGMA secure_delete=ON")
         self._reading = threading.Lock()
         self._read = open_database(path, CATALOG_SCHEMA, CATALOG_VERSION)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="catalog")
@@ -119,6 +120,11 @@ class Catalog:
                 self._erase(key)
                 self._write.execute("DELETE FROM trees WHERE owner = ? AND tree_id = ?", _row(key))
             self.unmark(key)
+
+    def empty_journal(self) -> None:
+        """Move everything into the file itself, so that no name that was deleted is left beside it."""
+        with self._lock, self._reading:
+            self._write.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def _put(self, record: TreeRecord) -> None:
         number = self._write.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
@@ -52,6 +52,13 @@ class Sessions:
         """The lock of one session, for what must not meet a turn of it."""
         return self._locks.hold((owner, session_id))
 
+    async def begun(self, owner: str, names: Iterable[str]) -> None:
+        """Wait for the turns under way that begin a chat or a session of one of these names."""
+        for name in names:
+            for key in (Request(owner, (), chat_id=name).beginning(), (owner, name)):
+                async with self._locks.hold(key):
+                    pass
+
     async def find(self, request: Request) -> Assignment:
         """The request's assignment as things stand, without a lock."""
         return await self._assigner.assign(request.cleaned())
@@ -66,8 +73,8 @@ class Sessions:
 
     async def _line_left(self, found: Assignment, request: Request) -> Session | None:
         """The line that a chat known by its id leaves: it may be the origin of a branch that has the same id."""
-        old = found.session
-        if old is None or not request.chat_id or not found.alignment.left_users:
+        old, inherits = found.session, bool(request.chat_id) and not request.exact
+        if old is None or not inherits or not found.alignment.left_users:
             return None
         tree = await self._transcript.tree(found.key)
         change = self._assigner.candidate(old, tree, request.read_for(tree)).alignment.change

@@ -70,7 +70,7 @@ class Session:
     version: int
     forked_from: str
     left_behind: bool
-    """A fork without id left this line behind (it can be taken up again)."""
+    """A fork without id left this line behind, or its id went on with another line; it can be taken up again."""
     is_group: bool
     """Several characters take part, whether they have spoken or not."""
     created_at: float

@@ -235,6 +235,7 @@ class SqliteTranscript:
             else:
                 removed = tree.remove(session_id)
                 self._catalog.record(record_of(tree), whole=True)
+            self._catalog.empty_journal()
             return removed
 
     async def card(self, key: TreeKey, name: str = "") -> Card | None:

@@ -31,6 +31,7 @@ from memory.tree_sessions import Line, leave_behind, load_sessions
 from memory.tree_shape import TreeShape, load_shape
 from memory.tree_summaries import Summaries
 from memory.tree_turn import grow, lay, next_session, rename, settle, write_turn
+from memory.whose import has_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +100,11 @@ class TreeFile:
             line = write_turn(self._connection, write, turn, session)
             settle(self._connection, write, session.updated_at)
             rename(self._connection, write)
-            behind = self._leave_behind(write) if old is None else None
+            behind = [leave_behind(self._connection, one) for one in self._left_by(write, session)]
         grow(shape, write, turn.added.values())
         new = [told_of(a.id, a.message, session.updated_at) for a in turn.added.values()]
         self.tree_lines = None if write.renamed else with_more(self.tree_lines, new, write.settled)
-        changed = [line] if behind is None else [behind, line]
+        changed = [*behind, line]
         self.lines |= {c.session.session_id: c for c in changed}
         return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])
 
@@ -138,12 +139,15 @@ class TreeFile:
     def outline(self) -> TreeOutline:
         return tree_bulk.outline(self._connection, self.lines.values())
 
-    def _leave_behind(self, write: TurnWrite) -> Line | None:
-        """Mark the line that a fork without an id leaves; one that has an id is found by it."""
-        line = self.lines.get(write.forked_from)
-        if line is None or write.chat_id or line.session.chat_id:
-            return None
-        return leave_behind(self._connection, line)
+    def _left_by(self, write: TurnWrite, session: Session) -> list[Line]:
+        """The lines that are left behind: what had the session's id until now, for an id goes on with one line,
+        and what a fork without id comes from."""
+        others = [line for name, line in self.lines.items() if name != write.session_id]
+        left = [line for line in others if has_id_of(line.session, session)]
+        base = self.lines.get(write.forked_from) if write.session_id not in self.lines else None
+        if base is not None and not (write.chat_id or base.session.chat_id):
+            left.append(base)
+        return [line for line in left if not line.session.left_behind]
 
     @contextmanager
     def _change(self) -> Iterator[None]:

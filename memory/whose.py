@@ -28,4 +28,10 @@ class Whose:
         return self.character == session.character
 
 
+def has_id_of(line: Session, session: Session) -> bool:
+    """Whether two lines of a tree are known by one id: of the same character, or both of a group."""
+    same = line.is_group if session.is_group else not line.is_group and line.character == session.character
+    return bool(session.chat_id) and line.chat_id == session.chat_id and same
+
+
 ANYBODY = Whose()

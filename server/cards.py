@@ -7,7 +7,7 @@ import binascii
 import json
 import re
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,13 @@ _TEXT_CHUNKS = (b"tEXt", b"zTXt", b"iTXt")
 _KEYWORDS = ("ccv3", "chara")
 """Chunks that hold a card, the newer format first."""
 _SPECS = ("chara_card_v2", "chara_card_v3")
+_PYGMALION = {
+    "char_name": "name",
+    "char_persona": "description",
+    "world_scenario": "scenario",
+    "char_greeting": "first_mes",
+    "example_dialogue": "mes_example",
+}
 _MACRO = re.compile(r"\{\{\s*(user|char)\s*\}\}|<(user|bot|char)>", re.IGNORECASE)
 _START = re.compile(r"^\s*<START>\s*$", re.IGNORECASE | re.MULTILINE)
 
@@ -89,10 +96,20 @@ def card_json(source: Path | str | bytes) -> dict[str, Any]:  # Any: a card as i
     if not raw.startswith(_PNG):
         return _json_of(raw, "The file is neither a PNG nor JSON")
     carried = {keyword.lower(): text for keyword, text in _texts(raw)}
-    found = next((carried[keyword] for keyword in _KEYWORDS if keyword in carried), None)
-    if found is None:
+    found = [carried[keyword] for keyword in _KEYWORDS if keyword in carried]
+    if not found:
         raise BadRequest("The PNG holds no character card.")
-    return _json_of(_unwrapped(found), "The PNG's character card is not JSON")
+    if len(found) == 2 and (newer := _undamaged(found[0])) is not None:
+        return newer
+    return _json_of(_unwrapped(found[-1]), "The PNG's character card is not JSON")
+
+
+def _undamaged(text: bytes) -> dict[str, Any] | None:  # Any: a card as it came
+    """The card in a chunk beside which there is an older one; None where only that one can be read."""
+    try:
+        return _json_of(_unwrapped(text), "")
+    except BadRequest:
+        return None
 
 
 def fill(text: str, char: str, user: str) -> str:
@@ -225,42 +242,49 @@ def card_of(content: dict[str, Any]) -> CharacterCard:
     nested = content.get("data")
     if content.get("spec") in _SPECS and not isinstance(nested, dict):
         raise BadRequest("The character card has no data.")
-    data = nested if isinstance(nested, dict) else content
+    data = nested if isinstance(nested, dict) else _renamed(content)
     if not any(field in data for field in ("description", "personality", "first_mes")):
         raise BadRequest("The JSON is no character card.")
     name = _text(data, "name").strip()
     if not name:
         raise BadRequest("The character card has no name.", param="name")
-    greetings = _listed(data, "alternate_greetings", str)
+    greetings = _texts_of(data.get("alternate_greetings"))
     texts = {field: _text(data, field) for field in _TEXT_FIELDS}
     return CharacterCard(name, **texts, alternate_greetings=tuple(greetings), book=_book(data))
 
 
+def _renamed(content: dict[str, Any]) -> dict[str, Any]:
+    """A card without `data`: V1's fields, also where Pygmalion's names are used for them."""
+    if "char_name" not in content or "name" in content:
+        return content
+    return {_PYGMALION.get(field, field): value for field, value in content.items()}
+
+
 def _text(data: dict[str, Any], field: str) -> str:
     value = data.get(field)
-    if value is not None and not isinstance(value, str):
+    if value is not None and not isinstance(value, str | int | float):
         raise BadRequest(f"The character card's {field} is not a text.", param=field)
-    return value or ""
+    return "" if value is None else str(value)
 
 
-def _listed(data: dict[str, Any], field: str, kind: type) -> list[Any]:
-    values = data.get(field)
-    if values is not None and not (isinstance(values, list) and all(isinstance(v, kind) for v in values)):
-        raise BadRequest(f"The character card's {field} is not a list of the right kind.", param=field)
-    return values or []
+def _texts_of(values: object) -> list[str]:
+    """The texts of a list; what else stands in it, or in its place, is left out."""
+    return [str(v) for v in values if isinstance(v, str | int | float)] if isinstance(values, list) else []
 
 
 def _book(data: dict[str, Any]) -> tuple[BookEntry, ...]:
+    """The entries of a book that has any; they may be a list, or numbered as in a file of a world's."""
     book = data.get("character_book")
-    if book is not None and not isinstance(book, dict):
-        raise BadRequest("The character card's character_book is not an object.", param="character_book")
-    return tuple(_entry(entry) for entry in _listed(book or {}, "entries", dict))
+    entries = book.get("entries") if isinstance(book, dict) else None
+    numbered = entries.values() if isinstance(entries, dict) else entries
+    listed = numbered if isinstance(numbered, Iterable) and not isinstance(numbered, str) else ()
+    return tuple(_entry(entry) for entry in listed if isinstance(entry, dict))
 
 
 def _entry(entry: dict[str, Any]) -> BookEntry:
     order = entry.get("insertion_order")
     return BookEntry(
-        keys=_listed(entry, "keys", str),
+        keys=_texts_of(entry.get("keys", entry.get("key"))),
         content=_text(entry, "content"),
         enabled=entry.get("enabled") is not False,
         constant=entry.get("constant") is True,

@@ -84,7 +84,7 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     context = turn_context(asked.body, headers, settings, OWNER)
     explain = explains(asked.body, headers)
     turn = turn_of(asked, meant)
-    of_session = session_request(turn, told_whose(asked.body, headers))
+    of_session = session_request(turn, told_whose(asked.body, headers), exact=meant.is_exact)
     if turn.person and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
         turn.user_name = turn.person
     run, task = turns.start(turn, of_session, context, streamed=asked.stream, explain=explain)
@@ -115,7 +115,7 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
     )
 
 
-def session_request(turn: Turn, whose: Whose) -> assignment.Request:
+def session_request(turn: Turn, whose: Whose, *, exact: bool = False) -> assignment.Request:
     """What is known of a turn's session."""
     prompt = prompt_of(turn)
     return assignment.Request(
@@ -128,6 +128,7 @@ def session_request(turn: Turn, whose: Whose) -> assignment.Request:
         continues=turn.kind == "continue",
         again=turn.again,
         whose=whose,
+        exact=exact,
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, cast
 
 from graph.build import build_foresight, build_graph
-from graph.checkpoints import forget_after, latest, prune, thread
+from graph.checkpoints import forget_after, forget_recalled, latest, prune, thread
 from graph.context import TurnContext
 from graph.errors import EmotionalRagError
 from graph.resources import Resources
@@ -45,6 +45,8 @@ class Run:
     explain: bool = False
     memories: list[dict[str, Any]] = field(default_factory=list)
     """What `rerank` found, then those of it that are in the prompt (Any: as in the state)."""
+    sources: set[tuple[str, str]] = field(default_factory=set)
+    """Tree and session of the other chats that something was found in."""
 
     def stop(self) -> None:
         """End the provider's stream; what was said so far is the answer, and is stored."""
@@ -80,6 +82,7 @@ class Run:
             self.stored = self.stored or "store" in chunk
             self.usage = (chunk.get("generate") or {}).get("usage") or self.usage
             self.memories = (chunk.get("rerank") or {}).get("memories") or self.memories
+            self.sources |= {(m["tree_id"], m["session_id"]) for m in self.memories if m.get("session_id")}
             if "budget" in chunk:
                 self.memories = [self.memories[n] for n in chunk["budget"]["recalled"]]
         elif chunk["type"] == "delta":
@@ -197,6 +200,13 @@ class Turns:
             await self._afterwards(run)
         except Exception:
             log.exception("turn %s is stored; what follows it failed", run.turn.turn_id)
+        await self._forget_what_was_deleted(run, thread_id)
+
+    async def _forget_what_was_deleted(self, run: Run, thread_id: str) -> None:
+        """A chat that was deleted while this turn recalled it is in no checkpoint of the turn's either."""
+        for tree_id, session_id in run.sources:
+            if await self._resources.transcript.session(run.context.owner, session_id) is None:
+                await forget_recalled(self._resources.checkpointer, thread_id, tree_id)
 
     async def _until_stored(self, run: Run) -> None:
         stream = self._graph.astream(

@@ -19,6 +19,7 @@ from memory.whose import Whose
 from server.dependencies import OWNER
 from server.sessions import lookup
 from server.sessions.protocol import ChatEvent, EventTaken
+from server.sillytavern import word_of
 
 NEWEST = 20
 """How many messages working memory is handed; it keeps as many of them as it is set to."""
@@ -43,12 +44,13 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
     """Make a chat's path what the event shows, under its session's lock.
 
     The chat is shown whole: what is missing is hidden or deleted, also at its beginning. A chat that was
-    never answered has no session, and gets none by being looked at; a branch of a stored one does.
+    never answered has no session, and gets none by being looked at; a branch of a stored one does, but of
+    another character's chat.
     """
     window = _window(event)
     request = await _request(resources, name, window, event)
     async with resources.sessions.turn(request) as assignment:
-        shown = await _shown(resources, assignment, window)
+        shown = await _shown(resources, assignment, window, request.whose)
         if shown is None:
             return EventTaken(type=event.type)
         known = assignment.session
@@ -100,7 +102,8 @@ async def _request(resources: Resources, name: str, window: list[Incoming], even
         session = await lookup.find(resources, name)
         if session is not None and whose.may_have(session) and _is_known_by(session, name):
             return Request(OWNER, window, session_id=session.session_id)
-    return Request(OWNER, window, chat_id=name, character=event.character, whose=whose)
+    exact = word_of(name) == event.chat_file
+    return Request(OWNER, window, chat_id=name, character=event.character, whose=whose, exact=exact)
 
 
 def _is_known_by(session: Session, name: str) -> bool:
@@ -109,10 +112,13 @@ def _is_known_by(session: Session, name: str) -> bool:
     return not session.chat_id or is_new_id(name) or safe_name(name) != session.session_id
 
 
-async def _shown(resources: Resources, assignment: Assignment, window: list[Incoming]) -> _Shown | None:
+async def _shown(
+    resources: Resources, assignment: Assignment, window: list[Incoming], whose: Whose
+) -> _Shown | None:
     base = assignment.session
     if base is None and assignment.forked_from:
-        base = await resources.transcript.session(OWNER, assignment.forked_from)
+        origin = await resources.transcript.session(OWNER, assignment.forked_from)
+        base = origin if origin and whose.may_have(origin) else None
     if base is None:
         return None
     tree = await resources.transcript.tree(assignment.key)

@@ -39,13 +39,23 @@ async def find(chats: Chats, name: str) -> Session | None:
 
 async def _of_character(chats: Chats, name: str) -> Session | None:
     """The session that CHARACTER/CHAT names; either may hold a slash."""
-    for at in (at for at, letter in enumerate(name) if letter == "/" and at):
-        character, chat_id = name[:at], name[at + 1 :]
-        session_id = await chats.catalog.of_chat(OWNER, chat_id, Whose(character))
-        found = await chats.transcript.session(OWNER, session_id) if session_id else None
+    for chat_id in chats_in(name):
+        character = name.removesuffix(f"/{chat_id}")
+        found = await of_chat(chats, chat_id, Whose(character))
         if found is not None and found.character == character:
             return found
     return None
+
+
+def chats_in(name: str) -> list[str]:
+    """What may be the chat's id in CHARACTER/CHAT."""
+    return [name[at + 1 :] for at, letter in enumerate(name) if letter == "/" and at]
+
+
+async def of_chat(chats: Chats, chat_id: str, whose: Whose) -> Session | None:
+    """The session that a chat's id means."""
+    session_id = await chats.catalog.of_chat(OWNER, chat_id, whose)
+    return await chats.transcript.session(OWNER, session_id) if session_id else None
 
 
 async def named(chats: Chats, name: str) -> Session:

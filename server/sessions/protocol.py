@@ -95,6 +95,8 @@ class ChatEvent(BaseModel):
     user_name: str = ""
     is_group: bool = False
     """The chat is a group's."""
+    chat_file: str = ""
+    """The name of the chat's file: an id that is this name means one chat, and no branch inherits it."""
     new_chat_id: str = ""
     new_character: str = ""
     """Of `chat_renamed`: what is another name now, the chat's or its character's."""
@@ -104,7 +106,7 @@ class ChatEvent(BaseModel):
     def _is_unicode(cls, event: Any) -> Any:  # Any: JSON
         return without_surrogates(event)
 
-    @field_validator("new_chat_id", "new_character")
+    @field_validator("new_chat_id", "new_character", "chat_file")
     @classmethod
     def _is_filled_in(cls, name: str) -> str:
         """Names as requests tell them: without spaces around them; unfilled macros are none."""

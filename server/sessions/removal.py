@@ -1,4 +1,4 @@
-"""Removing a chat from every tier, with the lines it left that nobody took up."""
+"""Removing a chat from every tier, with the lines that had its id and those it left that nobody took up."""
 
 from __future__ import annotations
 
@@ -6,30 +6,45 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequen
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from graph.checkpoints import forget
+from graph.checkpoints import forget, forget_recalled, threads_with
+from graph.context import session_of_thread
 from graph.errors import NotFound
 from graph.resources import Resources
-from memory.stored import Session
+from memory.stored import Session, TreeKey
 from memory.transcript import Transcript
+from memory.whose import Whose, has_id_of
 from server.dependencies import OWNER
-from server.sessions.lookup import named
+from server.sessions.lookup import chats_in, find, named, of_chat
 
 PAGE = 1000
 
 
 async def remove(resources: Resources, name: str) -> tuple[Session, int]:
-    """Remove a chat once no turn of it is under way; its session and how many messages went.
+    """Remove a chat once no turn of it is under way, its first one included; its session and how many messages
+    went.
 
-    Raises NotFound for a name that no session has.
+    The chat's id means every line that had it, a session's own id that one. Raises NotFound for a name that no
+    session has.
     """
-    async with _locked(resources, partial(named, resources, name)) as (session, left):
-        return session, await erase(resources, [*left, session])
+    if await find(resources, name) is None:
+        await resources.sessions.begun(OWNER, [name, *chats_in(name)])
+    async with _locked(resources, partial(named, resources, name), name) as going:
+        removed = await erase(resources, going)
+    await _forget_elsewhere(resources, going[0].key)
+    return going[0], removed
 
 
-async def remove_session(resources: Resources, session_id: str) -> int:
-    """The same for a session's own id, whatever chats have it as theirs."""
-    async with _locked(resources, partial(_own, resources, session_id)) as (session, left):
-        return await erase(resources, [*left, session])
+async def remove_chat(resources: Resources, chat_id: str, whose: Whose) -> Session | None:
+    """The same for a chat's id alone, whatever else has such a name; None where there is no such chat."""
+    if await of_chat(resources, chat_id, whose) is None:
+        await resources.sessions.begun(OWNER, [chat_id])
+    try:
+        async with _locked(resources, partial(_chat, resources, chat_id, whose), chat_id) as going:
+            await erase(resources, going)
+    except NotFound:
+        return None
+    await _forget_elsewhere(resources, going[0].key)
+    return going[0]
 
 
 async def erase(resources: Resources, lines: Sequence[Session]) -> int:
@@ -47,44 +62,59 @@ async def erase(resources: Resources, lines: Sequence[Session]) -> int:
     return len(removed)
 
 
-async def _own(resources: Resources, session_id: str) -> Session:
-    found = await resources.transcript.session(OWNER, session_id)
+async def _forget_elsewhere(resources: Resources, key: TreeKey) -> None:
+    """Delete the checkpoints of other chats that hold memories of a tree's, each once no turn is under way there."""
+    for thread_id in await threads_with(resources.checkpointer, key.owner, key.tree_id):
+        async with resources.sessions.locked(key.owner, session_of_thread(thread_id, key.owner)):
+            await forget_recalled(resources.checkpointer, thread_id, key.tree_id)
+
+
+async def _chat(resources: Resources, chat_id: str, whose: Whose) -> Session:
+    found = await of_chat(resources, chat_id, whose)
     if found is None:
-        raise NotFound(f"There is no session {session_id!r}.")
+        raise NotFound(f"There is no chat {chat_id!r}.")
     return found
 
 
 @asynccontextmanager
 async def _locked(
-    resources: Resources, look: Callable[[], Awaitable[Session]]
-) -> AsyncIterator[tuple[Session, list[Session]]]:
-    """A session and the lines it left, under the locks of all of them (always taken in the same order)."""
+    resources: Resources, look: Callable[[], Awaitable[Session]], name: str
+) -> AsyncIterator[list[Session]]:
+    """A session, and the lines that go with it where it is called by this name, under the locks of all of them
+    (always taken in the same order)."""
     while True:
-        session = await look()
-        left = await lines_left_by(resources.transcript, session)
+        going = await lines_going(resources.transcript, await look(), name)
         async with AsyncExitStack() as locks:
-            for session_id in sorted(line.session_id for line in (session, *left)):
+            for session_id in sorted(line.session_id for line in going):
                 await locks.enter_async_context(resources.sessions.locked(OWNER, session_id))
-            again = await look()
-            if again == session and await lines_left_by(resources.transcript, again) == left:
-                yield session, left
+            if await lines_going(resources.transcript, await look(), name) == going:
+                yield going
                 return
 
 
-async def lines_left_by(transcript: Transcript, session: Session) -> list[Session]:
-    """The lines that a session left when its chat went another way, and that nobody took up.
+async def lines_going(transcript: Transcript, session: Session, name: str) -> list[Session]:
+    """What goes with a session that is called by this name, itself first."""
+    lines = await transcript.lines(session.key)
+    by_chat = name in (session.chat_id, f"{session.character}/{session.chat_id}")
+    of_id = [line for line in lines if by_chat and line != session and has_id_of(line, session)]
+    return [session, *of_id, *await lines_left_by(transcript, lines, [session, *of_id])]
 
-    Such a line stored nothing itself; whatever it alone shows, besides this session, this session stored. A
+
+async def lines_left_by(
+    transcript: Transcript, lines: Sequence[Session], going: Sequence[Session]
+) -> list[Session]:
+    """Those of a tree's lines that sessions left when their chat went another way, and that nobody took up.
+
+    Such a line stored nothing itself; whatever it alone shows, besides these sessions, one of them stored. A
     line that a fork without an id left behind may be a chat of its own, and is none of them.
     """
-    lines = await transcript.lines(session.key)
-    unnamed = [line for line in lines if line.left_behind and not line.chat_id and line != session]
+    unnamed = [line for line in lines if line.left_behind and not line.chat_id and line not in going]
     if not unnamed:
         return []
-    stored_by = await _stored_by(transcript, session)
+    stored_by = await _stored_by(transcript, going[0])
     left = [line for line in unnamed if line.session_id not in stored_by.values()]
-    others = [line for line in lines if line != session and line not in left]
-    return [line for line in left if _only_of(session, _alone(line, others), stored_by)]
+    others = [line for line in lines if line not in going and line not in left]
+    return [line for line in left if _only_of(going, _alone(line, others), stored_by)]
 
 
 async def _stored_by(transcript: Transcript, session: Session) -> dict[int, str]:
@@ -102,6 +132,6 @@ def _alone(line: Session, others: Sequence[Session]) -> list[int]:
     return [i for i in line.path if not any(i in other.path for other in others)]
 
 
-def _only_of(session: Session, messages: Iterable[int], stored_by: dict[int, str]) -> bool:
-    stored = {stored_by[i] for i in messages}
-    return session.session_id in stored and stored <= {session.session_id, ""}
+def _only_of(going: Sequence[Session], messages: Iterable[int], stored_by: dict[int, str]) -> bool:
+    stored, own = {stored_by[i] for i in messages}, {session.session_id for session in going}
+    return bool(own & stored) and stored <= {*own, ""}

@@ -54,6 +54,8 @@ class Interpretation:
     kind: Kind
     chat_id: str
     """From the path, the header X-Chat-Id or `metadata.chat_id`, in this order."""
+    is_exact: bool
+    """The id names this chat alone, as the tag tells: no branch inherits it."""
     user: str
     """OpenAI's `user` field as it came."""
     character: str
@@ -98,6 +100,7 @@ def interpret(
     return Interpretation(
         kind=kind,
         chat_id=tag.chat_id,
+        is_exact=tag.is_exact,
         user=word_of(body.get("user")),
         character=character,
         user_name=user_name,

@@ -29,6 +29,8 @@ class Tag:
     """Its values; empty where nothing was told."""
 
     chat_id: str
+    is_exact: bool
+    """The id is the name of the chat's file (`chat_file`), which no branch inherits."""
     kind: Kind | None
     again: bool
     """Another reply is asked for in the place of the last one, or of one that failed."""
@@ -55,8 +57,10 @@ def read_tag(
     group = metadata.get("group") or metadata.get("group_members") or metadata.get("members")
     character = _first(metadata, "character", "char")
     members = _members(group, character)
+    chat_id = word_of(path_chat_id) or header(headers, "x-chat-id") or _first(metadata, "chat_id")
     return Tag(
-        chat_id=word_of(path_chat_id) or header(headers, "x-chat-id") or _first(metadata, "chat_id"),
+        chat_id=chat_id,
+        is_exact=bool(chat_id) and chat_id == _first(metadata, "chat_file"),
         kind=told or last,
         again=next(filter(_KINDS.get, words), "") in _AGAIN,
         kind_is_last=told is None and last is not None,

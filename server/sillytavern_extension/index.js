@@ -170,8 +170,8 @@ async function look() {
     }
     const { chat_id, ...own } = ownTag(now);
     const who = { character: now.name2, user_name: now.name1, ...own, is_group: Boolean(now.groupId) };
-    const character = who.is_group ? '' : who.character;
-    return { base: server.base, chatId: server.chatId || chat_id || opened, messages, ...who, character };
+    const chat = { messages, chat_file: opened, ...who, character: who.is_group ? '' : who.character };
+    return { base: server.base, chatId: server.chatId || chat_id || opened, ...chat };
 }
 
 /** What the user's own parameters tell in each request: events must mean the same chat. */

@@ -25,7 +25,7 @@ export class Reporter {
 
     /**
      * @param look async () => null where there is nothing to tell, 'later' while the chat is being written,
-     *     else { base, chatId, messages, character, user_name, is_group }
+     *     else { base, chatId, messages, character, user_name, is_group, chat_file }
      * @param status (text) => void, what the user may see
      */
     constructor(look, status = () => { }) {

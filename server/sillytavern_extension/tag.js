@@ -43,10 +43,14 @@ export class Prompts {
     }
 }
 
-/** The tag of a request; what is not known is left out. */
+/**
+ * The tag of a request; what is not known is left out. `chat_file` is no twin of `chat_id`: the user's own
+ * parameters may name the chat otherwise, and only a file's name is never a branch's too.
+ */
 export function tagOf(data, chatId, kind, injected = []) {
     const tag = {
         chat_id: chatId,
+        chat_file: chatId,
         kind,
         character: data.char_name,
         user_name: data.user_name,

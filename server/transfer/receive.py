@@ -139,7 +139,9 @@ def _source_of_card(about: About, name: str) -> str:
 
 
 def _like_a_card(content: dict[str, Any]) -> bool:
-    return "spec" in content or "name" in content or isinstance(content.get("data"), dict)
+    return not content.keys().isdisjoint(("spec", "name", "char_name")) or isinstance(
+        content.get("data"), dict
+    )
 
 
 async def _import_archive(resources: Resources, file: BinaryIO, progress: Progress) -> Report:

@@ -36,7 +36,7 @@ def test_requests_carry_the_tag_and_what_the_user_wrote(stage: Stage) -> None:
     assert asked.tags("kind") == kinds
     assert asked.kinds == [kind if kind not in ("swipe", "regenerate") else "normal" for kind in kinds]
     assert [body["top_k"] for body in asked.bodies] == [40] * len(kinds)
-    told = {*asked.tags("chat_id"), *asked.tags("character"), *asked.tags("note")}
+    told = {word for tag in ("chat_id", "chat_file", "character", "note") for word in asked.tags(tag)}
     assert told == {tavern.chat_id(), "Mira", "mine"}
     assert stage.of_this_chat() == stage.spoken()
 

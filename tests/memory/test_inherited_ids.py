@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from memory.whose import Whose
+
 HI = ("a:Welcome.", "u:hi")
 LONG = (*HI, "a:r0", "u:one", "a:r1", "u:two", "a:r2", "u:three")
 
@@ -57,3 +59,45 @@ async def test_an_origin_that_lost_its_end_goes_on_with_its_own_beginning(front_
     await front_end.send("a:Come in.", "u:hi", reply="a:b1", chat_id="chat")
     on = await front_end.send("u:hi", "a:r0", "u:one", "a:r1", "u:other", reply="a:r2", chat_id="chat")
     assert await front_end.path(on.session_id) == [*HI, "a:r0", "u:one", "a:r1", "u:other", "a:r2"]
+
+
+async def test_an_id_goes_on_with_one_line_at_a_time(front_end):
+    """Of a branch and its origin with one id either may be the chat as it was before it was overwritten."""
+    await front_end.send(*LONG, reply="a:r3", chat_id="chat")
+    for chat in ([*HI, "a:r0", "u:other"], [*LONG, "a:r3", "u:four"], [*HI, "a:r0", "u:other", "a:b"]):
+        sent = await front_end.send(*chat, reply="a:b", chat_id="chat")
+        page = await front_end.transcript.sessions("local")
+        assert [s.session_id for s in page.sessions if not s.left_behind] == [sent.session_id]
+        assert (await front_end.find("u:hi", "a:r0", chat_id="chat")).session_id == sent.session_id
+
+
+async def test_a_line_of_the_same_id_and_another_character_is_not_left(front_end):
+    mira, tobias = Whose("Mira"), Whose("Tobias")
+    await front_end.send(*LONG, reply="a:r3", chat_id="chat", whose=mira)
+    other = await front_end.send(*LONG[:4], "u:mine", reply="a:t", chat_id="chat", whose=tobias)
+    assert other.forked_from
+    page = await front_end.transcript.sessions("local")
+    assert sorted((s.character, s.left_behind) for s in page.sessions) == [("Mira", False), ("Tobias", False)]
+    back = await front_end.find(*LONG[:4], "u:mine", "a:t", "u:more", chat_id="chat", whose=mira)
+    assert back.session.character == "Mira"
+
+
+async def test_a_files_name_is_one_chat_whatever_its_window_shows(front_end):
+    """No branch has it: another tab, or a backup that was brought back, shows another line of the same chat."""
+    chat = {"chat_id": "file", "exact": True}
+    first = await front_end.send(*LONG, reply="a:r3", **chat)
+    for shown in ([*HI, "a:r0", "u:other"], [*LONG, "a:r3", "u:four"], ["u:three", "a:r3", "u:five"]):
+        sent = await front_end.send(*shown, reply="a:b", **chat)
+        assert sent.session_id == first.session_id
+        assert (await front_end.path(first.session_id))[-len(shown) - 1 :] == [*shown, "a:b"]
+        assert (await front_end.transcript.sessions("local")).total == 1
+    assert await front_end.path(first.session_id) == [*LONG, "a:r3", "u:five", "a:b"]
+
+
+async def test_a_groups_file_is_one_chat_too_when_all_that_it_showed_is_hidden(front_end):
+    group = {"chat_id": "file", "whose": Whose("Mira", is_group=True)}
+    await front_end.send(*LONG, reply="a:r3", exact=True, **group)
+    await front_end.send("a:Nobody is here.", "u:hello?", reply="a:Me.", exact=True, **group)
+    assert (await front_end.transcript.sessions("local")).total == 1
+    await front_end.send("a:Another group.", "u:anybody?", reply="a:Us.", **group)
+    assert (await front_end.transcript.sessions("local")).total == 2

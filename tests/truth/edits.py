@@ -47,6 +47,7 @@ class Edits(World):
             character="" if is_group else self.chat.characters[0],
             user_name=self.chat.user,
             is_group=is_group,
+            chat_file=self.chat.chat_id,
         )
         kept = await self.memory.tell(self.chat.chat_id, event)
         if kept is not None:

@@ -101,7 +101,8 @@ def tag_of(chat: Chat, prompt: Sequence[Message], style: Style, wanted: Wanted) 
         "group_members": members,
         "injected": injected,
     }
-    return {"chat_id": chat.chat_id, "kind": wanted.kind} | {name: told for name, told in who.items() if told}
+    of_chat = {"chat_id": chat.chat_id, "chat_file": chat.chat_id, "kind": wanted.kind}
+    return of_chat | {name: told for name, told in who.items() if told}
 
 
 def prompt_of(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted) -> list[Message]:

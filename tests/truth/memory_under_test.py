@@ -67,7 +67,7 @@ class Memory(Held):
         asked = parse(json.dumps(body).encode())
         meant = interpret(asked.body, headers, "", markers)
         turn = turn_of(asked, meant)
-        request = session_request(turn, told_whose(asked.body, headers))
+        request = session_request(turn, told_whose(asked.body, headers), exact=meant.is_exact)
         try:
             if turn.kind in STORED_KINDS:
                 return await self._stored(turn, request, replies)

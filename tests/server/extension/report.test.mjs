@@ -57,6 +57,7 @@ test('a change is told with the visible chat, to the chat\'s own address', async
         character: 'Mira',
         user_name: 'Alex',
         is_group: false,
+        chat_file: context.chatId,
         messages: [
             { role: 'assistant', name: 'Mira', content: 'You are late.' },
             { role: 'user', name: 'Alex', content: 'Good evening.' },
@@ -160,10 +161,8 @@ test('a request is tagged for the Custom source alone', async () => {
     const untouched = structuredClone(other);
     await emit('CHAT_COMPLETION_SETTINGS_READY', custom);
     await emit('CHAT_COMPLETION_SETTINGS_READY', other);
-    assert.deepEqual(JSON.parse(custom.custom_include_body), {
-        top_k: 1,
-        metadata: { chat_id: context.chatId, kind: 'swipe', character: 'Mira', user_name: 'Alex' },
-    });
+    const names = { chat_id: context.chatId, chat_file: context.chatId, character: 'Mira', user_name: 'Alex' };
+    assert.deepEqual(JSON.parse(custom.custom_include_body), { top_k: 1, metadata: { kind: 'swipe', ...names } });
     assert.deepEqual(other, untouched);
 });
 

@@ -93,7 +93,10 @@ test('what is not known is left out of the tag', () => {
     assert.deepEqual(tagOf({ char_name: '', user_name: 'Alex', group_names: [] }, undefined, 'raw'),
         { kind: 'raw', user_name: 'Alex' });
     assert.deepEqual(tagOf({ char_name: 'Mira', user_name: 'Alex', group_names: ['Mira', 'Tom'] }, 'c', 'normal'),
-        { chat_id: 'c', kind: 'normal', character: 'Mira', user_name: 'Alex', group_members: ['Mira', 'Tom'] });
+        {
+            chat_id: 'c', chat_file: 'c', kind: 'normal',
+            character: 'Mira', user_name: 'Alex', group_members: ['Mira', 'Tom'],
+        });
 });
 
 test('each type of SillyTavern has its kind', () => {
