@@ -195,8 +195,9 @@ def _fits(candidate: Candidate, request: Request) -> bool:
 
 
 def _may_be_of(line: Session, named: Session, whose: Whose) -> bool:
-    """Whether a line may have the id of a session of its tree: it has it, or was left and has none."""
+    """Whether a line may have the id of a session of its tree: it has it, or one of both was left and the line has
+    none."""
     if line.session_id == named.session_id:
         return False
     has_id = line.chat_id == named.chat_id and whose.may_have(line)
-    return has_id or (line.left_behind and not line.chat_id)
+    return has_id or (not line.chat_id and (line.left_behind or named.left_behind))

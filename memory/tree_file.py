@@ -145,7 +145,7 @@ class TreeFile:
         others = [line for name, line in self.lines.items() if name != write.session_id]
         left = [line for line in others if has_id_of(line.session, session)]
         base = self.lines.get(write.forked_from) if write.session_id not in self.lines else None
-        if base is not None and not (write.chat_id or base.session.chat_id):
+        if base is not None and not write.chat_id:
             left.append(base)
         return [line for line in left if not line.session.left_behind]
 

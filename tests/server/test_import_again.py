@@ -118,3 +118,17 @@ async def test_a_chat_is_the_same_when_every_message_of_it_was_edited(live: Live
         (session,) = (await put(live, edited))["sessions"]
     assert session["id"] == begun["id"]
     assert [text for _, text in await shown(live, begun["id"])] == ["Who is there?", "It is me."]
+
+
+async def test_a_chat_that_went_on_without_an_id_after_its_end_was_deleted_is_the_same_file(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    more = [line("Alex", "And rain?", 6), line("Mira", "Less.", 6), line("Alex", "And fog?", 7)]
+    await put(live, chat(*MIRA, *more, line("Mira", "Never.", 7)))
+    fake.script(says("Ines."))
+    session = (await send(live, SHOWN[:3], "What is her name?")).headers["x-session-id"]
+    went_on = chat(*MIRA[:3], line("Alex", "What is her name?", 8), line("Mira", "Ines.", 8))
+    report = await put(live, went_on)
+    assert [s["id"] for s in report["sessions"]] == [session] and report["added"] == 0
+    listed = (await live.http.get("/v1/sessions")).json()["data"]
+    assert [s["id"] for s in listed if not s["left_behind"]] == [session]
