@@ -230,7 +230,7 @@ class Doubt:
         if not known:
             return True
         if self.known_id:
-            return False
+            return self._is_strange_to_its_id()
         telling = [said for said in known if plain(said.text) not in COMMON]
         places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
         follows = pairwise(known)
@@ -246,6 +246,13 @@ class Doubt:
         if goes_on and len(self.window) > 1 and not self._has_twin(before[-1]):
             return not any(said.role == "user" for said in telling)
         return len(telling) < 3 or not theirs or theirs * 2 < users - 1
+
+    def _is_strange_to_its_id(self) -> bool:
+        """Whether the first request of a chat shows nothing of a branch that came with its id before."""
+        rows = [(said.role, plain(said.text)) for said in self.window]
+        own, others = self.chat.chat_id, (other for other in self.chats if other is not self.chat)
+        known = [lines_of(other.shown) for other in others if other.chat_id == own and other.session_id]
+        return not self.chat.session_id and any(not common(rows, lines) for lines in known)
 
     def _has_twin(self, said: Said) -> bool:
         """Whether another chat, a branch or what it branched from, has a message too."""
