@@ -6,6 +6,7 @@ from server.sillytavern import Markers
 from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
 from tests.truth.chat import Chat, Said
 from tests.truth.front_end import Style, Wanted, request
+from tests.truth.held import Kept
 from tests.truth.lines import said_in
 from tests.truth.memory_under_test import Memory
 
@@ -103,3 +104,24 @@ async def test_a_phrase_led_by_a_name_is_that_ones_where_it_may_stand_in_either_
         ("Alex", "Nods."),
         ("Mira", "Seven."),
     ]
+
+
+async def test_a_message_that_was_seen_behind_another_personas_is_its_own_personas(memory: Memory) -> None:
+    """The reply between them was hidden, and is shown again."""
+    chat, merge = Chat(["Mira"], "chat-1"), Style(mode="merge")
+    said = [Said("assistant", "Mira", [GREETING]), Said("user", "Alex", ["One."])]
+
+    async def turn(window: list[Said], reply: str) -> Kept | None:
+        body = request(chat, window, merge, Wanted(speaker="Mira"))
+        return await memory.ask(body, {"x-chat-id": "chat-1"}, [reply], Markers())
+
+    await turn(said, "Two.")
+    chat.user = "Sam"
+    said += [Said("assistant", "Mira", ["Two."]), Said("user", "Sam", ["Three."])]
+    kept = await turn([*said[:2], said[3]], "Four.")
+    assert kept is not None
+    assert [message.speaker for message in kept.path][1] == "Alex"
+    said += [Said("assistant", "Mira", ["Four."]), Said("user", "Sam", ["Five."])]
+    kept = await turn(said, "Six.")
+    assert kept is not None
+    assert [message.text for message in kept.path if message.speaker == "Sam"] == ["Three.", "Five."]
