@@ -223,3 +223,15 @@ async def test_what_stands_before_three_merged_messages_stays_when_two_are_left_
     kept = await memory.turn([CARD, *apart], ["Eight."], chat_id="chat-1")
     assert texts(kept)[:2] == ["Zero.", GREETING]
     assert [text.removeprefix("Alex: ") for text in texts(kept)[2:4]] == ["One.", "Two."]
+
+
+async def test_a_chat_is_found_where_every_row_of_the_window_is_several_messages(memory: Memory) -> None:
+    """The character spoke twice, the first time in two paragraphs, and what was before fell out of the window."""
+    answer = ("Three.", "*She nods.*")
+    window = [CARD, character(GREETING), user("One."), character("Two."), user("Yes?", "And now?")]
+    kept = await memory.turn(window, ["\n\n".join(answer)])
+    await memory.turn([CARD, *window[2:], character(*answer)], ["Four."])
+    window = [CARD, user("Yes?", "And now?"), character(*answer, "Four."), user("Five.")]
+    goes_on = await memory.turn(window, ["Six."])
+    assert goes_on.session.session_id == kept.session.session_id
+    assert texts(goes_on)[-4:] == ["\n\n".join(answer), "Four.", "Five.", "Six."]
