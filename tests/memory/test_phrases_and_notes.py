@@ -125,3 +125,20 @@ async def test_a_message_that_was_seen_behind_another_personas_is_its_own_person
     kept = await turn(said, "Six.")
     assert kept is not None
     assert [message.text for message in kept.path if message.speaker == "Sam"] == ["Three.", "Five."]
+
+
+async def test_what_is_said_behind_a_former_personas_message_is_the_present_ones(memory: Memory) -> None:
+    """Nothing else that the user said stands in the window: only what another persona said has a name."""
+    chat, merge = Chat(["Mira"], "chat-1"), Style(mode="merge", narrator=True)
+    said = [Said("assistant", "Mira", [GREETING]), *(Said("user", "Alex", [text]) for text in ("One.", "Two."))]
+    body = request(chat, said, Style(), Wanted(speaker="Mira"), "extension")
+    await memory.ask(body, {}, ["Three."], Markers())
+    chat.user = "Sam"
+    shown = [*said[:2], Said("user", "Sam", ["Four."])]
+    body = request(chat, shown, merge, Wanted(speaker="Mira"), "extension")
+    kept = await memory.ask(body, {}, ["Five."], Markers())
+    assert kept is not None
+    assert [(message.speaker, message.text) for message in kept.path[1:3]] == [
+        ("Alex", "One."),
+        ("Sam", "Four."),
+    ]
