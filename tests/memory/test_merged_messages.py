@@ -235,3 +235,17 @@ async def test_a_chat_is_found_where_every_row_of_the_window_is_several_messages
     goes_on = await memory.turn(window, ["Six."])
     assert goes_on.session.session_id == kept.session.session_id
     assert texts(goes_on)[-4:] == ["\n\n".join(answer), "Four.", "Five.", "Six."]
+
+
+async def test_a_merged_message_is_the_same_without_the_name_that_the_user_has_again(memory: Memory) -> None:
+    """What Sam said stood behind what Alex said, whom the user was then; nothing else of Sam's had been shown."""
+    chat, semi = Chat(["Mira"], "chat-1"), Style(mode="semi")
+    said = [Said("user", who, [text]) for who, text in (("Alex", "One."), ("Sam", "Two."))]
+    said.insert(0, Said("assistant", "Mira", [GREETING]))
+    kept = None
+    for persona, reply in (("Alex", "Three."), ("Sam", "Four.")):
+        chat.user = persona
+        body = request(chat, said, semi, Wanted(speaker="Mira"), "yaml")
+        kept = await memory.ask(body, {}, [reply], Markers())
+    assert kept is not None
+    assert sum("Two." in message.text for message in await memory.stored(kept.session.key)) == 1
