@@ -146,7 +146,7 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
             rest, more = there.glue, here.glue
             moved = rest and rest <= reading.tails and there.is_apart_from(here)
             is_glue = all(one in rest or one in reading.glue or tree.is_glue(one) for one in more)
-            taken = any(i == other.id for other in reading.settled)
+            taken = any(i == other.id for other in reading.settled) or _says_more(i, said, tree, reading)
             stands = _stands_there(i, path, tree, reading) if is_glue else _follows(i, path, tree, reading)
             if moved and not taken and stands and (reading.went_on or len(said) == 1):
                 part = row_part(row, said, tree)
@@ -156,6 +156,18 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
                 reading.settled.append(Settled(i, part.text, part.fingerprint))
                 return replace(part, fingerprint=tree.fingerprint(i))
     return None
+
+
+def _says_more(i: int, said: Sequence[str], tree: TreeView, reading: Reading) -> bool:
+    """Whether a paragraph of an unsettled message beside what was `said` is a message elsewhere, or all that may
+    have been said in another one."""
+    for part in (part for part in tree.paragraphs(i) if part not in said):
+        mark = fingerprint(tree.role(i), part)
+        others = (tree.paragraphs(j) for j in tree.within(mark) if j != i)
+        glue = (glue_of([other for other in parts if other != part]) for parts in others)
+        if tree.ids_of(mark) or any(all(one in reading.glue or tree.is_glue(one) for one in g) for g in glue):
+            return True
+    return False
 
 
 def _is_rest(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:

@@ -130,7 +130,10 @@ async def test_a_message_that_was_seen_behind_another_personas_is_its_own_person
 async def test_what_is_said_behind_a_former_personas_message_is_the_present_ones(memory: Memory) -> None:
     """Nothing else that the user said stands in the window: only what another persona said has a name."""
     chat, merge = Chat(["Mira"], "chat-1"), Style(mode="merge", narrator=True)
-    said = [Said("assistant", "Mira", [GREETING]), *(Said("user", "Alex", [text]) for text in ("One.", "Two."))]
+    said = [
+        Said("assistant", "Mira", [GREETING]),
+        *(Said("user", "Alex", [text]) for text in ("One.", "Two.")),
+    ]
     body = request(chat, said, Style(), Wanted(speaker="Mira"), "extension")
     await memory.ask(body, {}, ["Three."], Markers())
     chat.user = "Sam"
@@ -142,3 +145,31 @@ async def test_what_is_said_behind_a_former_personas_message_is_the_present_ones
         ("Alex", "One."),
         ("Sam", "Four."),
     ]
+
+
+async def test_what_was_said_is_no_note_although_one_stands_before_it_that_stood_behind_it(
+    memory: Memory,
+) -> None:
+    """The note moved back, for the reply to a deleted message is asked for again; another line had shown the
+    message with the instructions."""
+    one = [CARD, character(GREETING), user("One.", INSTRUCTIONS)]
+    await memory.turn(one, ["Two."], chat_id="chat-1")
+    other = [CARD, character(GREETING), user("Else.", INSTRUCTIONS)]
+    await memory.turn(other, ["Five."], chat_id="chat-1")
+    other = [*other[:2], user("Else."), character("Five."), user("More.", INSTRUCTIONS)]
+    await memory.turn(other, ["Seven."], chat_id="chat-1")
+    noted = [CARD, character(GREETING), user("One.", NOTE), character("Two.")]
+    await memory.turn([*noted, user("Three.", INSTRUCTIONS)], ["Four."], chat_id="chat-1")
+    moved = [CARD, character(GREETING), user(NOTE, "One."), character("Two."), user(INSTRUCTIONS)]
+    kept = await memory.turn(moved, ["Six."], chat_id="chat-1")
+    assert "One." in kept.path[1].text
+
+
+async def test_a_reply_in_the_words_of_another_lines_reply_is_a_message_of_its_own(memory: Memory) -> None:
+    """The branch would seem to go on as its origin does."""
+    begun = [CARD, character(GREETING), user("One."), character("Two.")]
+    await memory.turn([*begun, user("Three.")], ["Yes."], chat_id="chat-1")
+    origin = [*begun, user("Three."), character("Yes."), user("Five.")]
+    await memory.turn(origin, ["Six."], chat_id="chat-1")
+    kept = await memory.turn([*begun, user("Else.")], ["Yes."], chat_id="chat-2")
+    assert kept.path[-1].parent == kept.path[-2].id
