@@ -46,7 +46,8 @@ What DESIGN leaves open is settled here as follows.
   window does not show the place.
 - A fork without an id may be a branch or the same chat after a deletion. Where the chat is later shown with
   a reply swiped back that the line left behind ended with, its window goes on from both lines; it may be
-  taken for the one with which it has at least as much in common.
+  taken for the one with which it has at least as much in common. Its file may be an older copy of the line left
+  behind, for that one may have the file's name.
 - A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
   what a chat that it branched off begins with is that one's, unless ids tell.
 - An id that all branches of a chat have tells none of their files from another's. A branch whose file was
