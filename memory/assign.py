@@ -11,7 +11,7 @@ from memory.assignment import Assignment, Request, new_id
 from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest
 from memory.files import safe_name
 from memory.path import Path
-from memory.reading import paragraphs_of
+from memory.reading import at_the_seams, paragraphs_of
 from memory.stored import Session, TreeKey
 from memory.transcript import Transcript, TreeView
 from memory.tree_shape import NO_TREE
@@ -139,6 +139,7 @@ class Assigner:
             yield key
         if any(row.glued or row.merged for row in window):
             parts = [part for row in window for part in paragraphs_of(row, NO_TREE)]
+            parts = [*at_the_seams(window), *parts]
             for key in await self._finder.holding(request.owner, [part.fingerprint for part in parts]):
                 if key not in found:
                     yield key

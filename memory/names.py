@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from memory.glue import MOST_PARAGRAPHS, joined, said_paragraphs
 from memory.incoming import (
     BLANK_LINE,
     ROLES,
@@ -139,7 +140,7 @@ def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incom
             whole = fingerprint(row.role, f"{lead}:{row.text.lstrip()[len(row.speaker) + 1 :]}")
             if tree.ids_of(whole):
                 return replace(row, speaker="" if lead == row.speaker else row.speaker, fingerprint=whole)
-        return row
+        return _as_merged(row, tree, names)
     name = prefix_of(row.text, tree.speakers(row.role))
     if name:
         led = replace(row, speaker=name, fingerprint=fingerprint(row.role, without(name, row.text.lstrip())))
@@ -149,6 +150,18 @@ def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incom
             named = fingerprint(row.role, f"{lead}: {row.text}")
             if tree.ids_of(named):
                 return replace(row, fingerprint=named)
+    return _as_merged(row, tree, names)
+
+
+def _as_merged(row: Incoming, tree: TreeView, names: Sequence[str]) -> Incoming:
+    """The row, or one that the tree holds with one of these names before the second or a later message that was
+    merged into it: the user had another then."""
+    parts = said_paragraphs(row)[:MOST_PARAGRAPHS] if row.merged else []
+    for n in range(1, len(parts)):
+        for name in names:
+            led = fingerprint(row.role, joined([*parts[:n], f"{name}: {parts[n]}", *parts[n + 1 :]]))
+            if tree.ids_of(led):
+                return replace(row, fingerprint=led)
     return row
 
 

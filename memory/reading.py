@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 
-from memory.glue import beside, glue_of, joined, paragraphs, readings, said_paragraphs
+from memory.glue import MOST_PARAGRAPHS, beside, glue_of, joined, paragraphs, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.runs import StoredRuns, row_part, stored_part
 from memory.stored import Settled
 from memory.transcript import TreeView
+from memory.tree_shape import NO_TREE
+
+NEWEST_SEAMS = 8
+"""Rows at the window's end of which the seams are looked at."""
 
 
 @dataclass(slots=True)
@@ -34,7 +39,8 @@ class Reading:
     went_on: bool = True
     """The user said more after the row being read: a note in it would have moved."""
     unnamed: set[str] = field(default_factory=set)
-    """Roles whose present speaker has no name before what they say."""
+    """Roles whose present speaker has no name before what they say: the user's too where the character's has none,
+    for then a name tells a former persona."""
 
 
 def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
@@ -43,6 +49,7 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     if any(row.glued for row in window):
         reading.tails = glue_of([part for row in window if row.glued for part in said_paragraphs(row)[1:]])
     reading.unnamed = {row.role for row in window if not row.speaker}
+    reading.unnamed |= {"user"} if "assistant" in reading.unnamed else set()
     said_last = _said_last(window, tree)
     for n, row in enumerate(window):
         reading.after = may_be(window[n + 1]) if n + 1 < len(window) else set()
@@ -68,6 +75,18 @@ def paragraphs_of(row: Incoming, tree: TreeView) -> list[Incoming]:
     """The row's paragraphs as rows."""
     parts = paragraphs(row.text) if row.glued or row.merged else []
     return [row] if len(parts) < 2 else [row_part(row, [part], tree) for part in parts]
+
+
+def at_the_seams(window: Sequence[Incoming]) -> list[Incoming]:
+    """Of the newest rows each one beside what its neighbour may end or begin with, where that may be several
+    messages: some paragraphs of it."""
+    found: list[Incoming] = []
+    for before, after in pairwise(window[-NEWEST_SEAMS:]):
+        end = paragraphs(before.text)[-MOST_PARAGRAPHS:] if before.merged else []
+        start = paragraphs(after.text)[:MOST_PARAGRAPHS] if after.merged else []
+        found += [r for n in range(1, len(end)) for r in (row_part(before, end[n:], NO_TREE), after)]
+        found += [r for n in range(1, len(start)) for r in (before, row_part(after, start[:n], NO_TREE))]
+    return found
 
 
 def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, newest: bool) -> list[Incoming]:
@@ -127,7 +146,7 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
             rest, more = there.glue, here.glue
             moved = rest and rest <= reading.tails and there.is_apart_from(here)
             is_glue = all(one in rest or one in reading.glue or tree.is_glue(one) for one in more)
-            taken = any(i == other.id for other in reading.settled)
+            taken = any(i == other.id for other in reading.settled) or _says_more(i, said, tree, reading)
             stands = _stands_there(i, path, tree, reading) if is_glue else _follows(i, path, tree, reading)
             if moved and not taken and stands and (reading.went_on or len(said) == 1):
                 part = row_part(row, said, tree)
@@ -137,6 +156,18 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
                 reading.settled.append(Settled(i, part.text, part.fingerprint))
                 return replace(part, fingerprint=tree.fingerprint(i))
     return None
+
+
+def _says_more(i: int, said: Sequence[str], tree: TreeView, reading: Reading) -> bool:
+    """Whether a paragraph of an unsettled message beside what was `said` is a message elsewhere, or all that may
+    have been said in another one."""
+    for part in (part for part in tree.paragraphs(i) if part not in said):
+        mark = fingerprint(tree.role(i), part)
+        others = (tree.paragraphs(j) for j in tree.within(mark) if j != i)
+        glue = (glue_of([other for other in parts if other != part]) for parts in others)
+        if tree.ids_of(mark) or any(all(one in reading.glue or tree.is_glue(one) for one in g) for g in glue):
+            return True
+    return False
 
 
 def _is_rest(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:

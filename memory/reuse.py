@@ -25,14 +25,19 @@ def stored_again(
     back only when all that stood between it and the path has left, so that a common word said again is a new
     message.
     """
-    equal = tree.ids_of(fingerprint)
-    for candidate in equal:
-        if tree.parent(candidate) == laid.last and candidate not in later and candidate not in laid:
-            return candidate
-    absent = [i for i in reversed(equal) if i not in later and i not in laid]
+    child = equal_child(tree, laid, later, fingerprint)
+    if child is not None:
+        return child
+    absent = [i for i in reversed(tree.ids_of(fingerprint)) if i not in later and i not in laid]
     if inner:
         return min(absent, key=lambda i: _is_ahead(tree.parent(i), laid, later), default=None)
     return next((i for i in absent if _belongs_here(tree, laid, later, i)), None)
+
+
+def equal_child(tree: TreeView, laid: PathBuilder, later: Container[int], fingerprint: int) -> int | None:
+    """The message that was stored after the one laid last."""
+    absent = (i for i in tree.ids_of(fingerprint) if i not in later and i not in laid)
+    return next((i for i in absent if tree.parent(i) == laid.last), None)
 
 
 def _is_ahead(message_id: int | None, laid: PathBuilder, later: Container[int]) -> bool:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from memory.alignment import Alignment
+from memory.glue import said_paragraphs
+from memory.incoming import Incoming
 from memory.name_field import in_field
 from memory.stored import Settled
 from memory.transcript import TreeView
@@ -19,10 +21,26 @@ def settled_by(alignment: Alignment, tree: TreeView) -> list[Settled]:
     return [*alignment.settled, *more]
 
 
-def renamed_by(alignment: Alignment, tree: TreeView) -> list[tuple[int, str]]:
-    """The stored messages whose speaker was known by the form of the name that OpenAI's field takes, and the name."""
-    return [
-        (i, row.speaker)
+def renamed_by(alignment: Alignment, tree: TreeView, user_name: str) -> list[tuple[int, str]]:
+    """The stored messages of which the window tells other speakers, and these.
+
+    They were known by the form of the name that OpenAI's field takes, or unsettled, and a name led what turned out
+    to be glued on; what no name leads is the present user's, `user_name`.
+    """
+    settled = {one.id for one in alignment.settled}
+    said = [
+        (i, row.speaker or (user_name if i in settled and _lost_its_name(i, row, tree) else ""))
         for i, row in zip(alignment.rows, alignment.window, strict=True)
-        if i is not None and (known := tree.speaker(i)) != row.speaker and known == in_field(row.speaker)
+        if i is not None
     ]
+    return [
+        (i, name)
+        for i, name in said
+        if name and (known := tree.speaker(i)) != name and (i in settled or known == in_field(name))
+    ]
+
+
+def _lost_its_name(i: int, row: Incoming, tree: TreeView) -> bool:
+    """Whether the name before an unsettled message led a paragraph that the row shows nobody to have said there."""
+    is_users = row.role == "user" and tree.is_led(i)
+    return is_users and said_paragraphs(row)[0] != tree.paragraphs(i)[0]

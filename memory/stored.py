@@ -160,7 +160,8 @@ class TurnWrite:
     glue: Sequence[int] = ()
     """Fingerprints (as of role `system`) of paragraphs that post-processing glues to messages."""
     renamed: Sequence[tuple[int, str]] = ()
-    """Messages whose speakers' names are known now, where they were stored as OpenAI's `name` field takes them."""
+    """Messages whose speakers' names are known now: they were stored as OpenAI's `name` field takes them, or by a
+    name that led what was glued to the message."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,6 +58,10 @@ class TreeView(Protocol):
         """The paragraphs of an unsettled message."""
         ...
 
+    def is_led(self, message_id: int) -> bool:
+        """Whether its speaker's name leads the text of an unsettled message."""
+        ...
+
     def glued_to(self, fingerprint: int) -> Sequence[int]:
         """Ids of unsettled messages that have this paragraph (as of role `system`) among others."""
         ...

@@ -28,6 +28,7 @@ class TreeShape:
         """By role and name, the name's place among `_names`."""
         self._ids: dict[int, list[int]] = {}
         self._unsettled: dict[int, list[str]] = {}
+        self._led: set[int] = set()
         self._within: dict[int, list[int]] = {}
         self._glued_to: dict[int, list[int]] = {}
         self._glue: set[int] = set()
@@ -60,6 +61,8 @@ class TreeShape:
         named = fingerprint(self.role(message_id), text) != known
         parts = paragraphs(text.partition(":")[2] if named else text)
         self._unsettled[message_id] = parts
+        if named:
+            self._led.add(message_id)
         for ids in self._known_by(message_id):
             ids.append(message_id)
 
@@ -77,6 +80,7 @@ class TreeShape:
             for ids in self._known_by(message_id):
                 ids.remove(message_id)
             del self._unsettled[message_id]
+            self._led.discard(message_id)
         self._ids[self._fingerprints[message_id]].remove(message_id)
         self._fingerprints[message_id] = fingerprint
         insort(self._ids.setdefault(fingerprint, []), message_id)
@@ -96,6 +100,9 @@ class TreeShape:
 
     def paragraphs(self, message_id: int) -> Sequence[str]:
         return self._unsettled.get(message_id, ())
+
+    def is_led(self, message_id: int) -> bool:
+        return message_id in self._led
 
     def glued_to(self, fingerprint: int) -> Sequence[int]:
         return self._glued_to.get(fingerprint, ())

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from memory.bulk import BulkWrite
 from memory.path import Path, PathBuilder
-from memory.reuse import stored_again
+from memory.reuse import equal_child, stored_again
 from memory.stored import NewMessage, Session, TurnWrite
 from memory.tree_bulk import Placed
 from memory.tree_cards import put
@@ -42,7 +42,8 @@ class LaidTurn:
 def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
     """Give every message of a turn its id; the work grows with the turn and the runs of its path.
 
-    Raises NotFound for an id that the tree does not hold.
+    A reply was said just now: a phrase that was said elsewhere is another message. Raises NotFound for an id that
+    the tree does not hold.
     """
     turn = LaidTurn()
     given = Path([run for run in write.path if run[0] > 0])
@@ -53,20 +54,20 @@ def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
             turn.laid.add(first, last)
         else:
             inner = last_given is not None and last_given not in turn.laid
-            turn.new_ids.append(_place(turn, write.new[-first - 1], shape, given, next_id, inner=inner))
+            new = write.new[-first - 1]
+            stored = stored_again(shape, turn.laid, given, new.fingerprint, inner=inner)
+            turn.new_ids.append(_placed(turn, new, stored, shape, next_id))
             turn.laid.add(turn.new_ids[-1])
     for reply in write.replies:
-        turn.reply_ids.append(_place(turn, reply, shape, given, next_id, inner=False))
+        stored = equal_child(shape, turn.laid, given, reply.fingerprint)
+        turn.reply_ids.append(_placed(turn, reply, stored, shape, next_id))
     if turn.reply_ids:
         turn.laid.add(turn.reply_ids[0])
     return turn
 
 
-def _place(
-    turn: LaidTurn, message: NewMessage, shape: TreeShape, given: Path, next_id: int, *, inner: bool
-) -> int:
+def _placed(turn: LaidTurn, message: NewMessage, stored: int | None, shape: TreeShape, next_id: int) -> int:
     """The id of a message after what is laid: a stored one's, or the next free one."""
-    stored = stored_again(shape, turn.laid, given, message.fingerprint, inner=inner)
     if stored is not None:
         return stored
     parent = turn.laid.last

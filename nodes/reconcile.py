@@ -56,7 +56,7 @@ class Reconcile:
         session = await self._session(owner, turn.session_id, turn.forked_from)
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
         alignment = await self._align(turn, key, session)
-        renamed = renamed_by(alignment, await self.transcript.tree(key))
+        renamed = renamed_by(alignment, await self.transcript.tree(key), turn.user_name)
         update |= {"tree_id": key.tree_id, "renamed": [list(pair) for pair in renamed]}
         update |= planned(turn, session, alignment)
         if self.ahead is not None:

@@ -125,7 +125,8 @@ async def _shown(
     read = [as_stored(row, tree) for row in window]
     alignment = align(read, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
-    return _Shown(base, alignment, path, settled_by(alignment, tree), renamed_by(alignment, tree))
+    renamed = renamed_by(alignment, tree, base.user_name)
+    return _Shown(base, alignment, path, settled_by(alignment, tree), renamed)
 
 
 def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatEvent) -> TurnWrite:

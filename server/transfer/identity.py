@@ -123,14 +123,13 @@ def _is_live_one(found: Assignment, chat: ChatFile) -> bool:
     """Whether a chat is the very line that has its id, and not the origin of it or a branch.
 
     A branch shows no more than an edit of the line either. A chat that is none made the id itself: it is the line
-    however much of its end was deleted.
+    however much of it was deleted or edited.
     """
     session, alignment = found.session, found.alignment
     if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
         return False
-    if not alignment.left_users or alignment.matched == len(alignment.window):
-        return True
-    return not chat.main_chat and alignment.matched > 0
+    shows_no_branch = not alignment.left_users or alignment.matched == len(alignment.window)
+    return shows_no_branch or not chat.main_chat
 
 
 async def _assigned(

@@ -223,3 +223,29 @@ async def test_what_stands_before_three_merged_messages_stays_when_two_are_left_
     kept = await memory.turn([CARD, *apart], ["Eight."], chat_id="chat-1")
     assert texts(kept)[:2] == ["Zero.", GREETING]
     assert [text.removeprefix("Alex: ") for text in texts(kept)[2:4]] == ["One.", "Two."]
+
+
+async def test_a_chat_is_found_where_every_row_of_the_window_is_several_messages(memory: Memory) -> None:
+    """The character spoke twice, the first time in two paragraphs, and what was before fell out of the window."""
+    answer = ("Three.", "*She nods.*")
+    window = [CARD, character(GREETING), user("One."), character("Two."), user("Yes?", "And now?")]
+    kept = await memory.turn(window, ["\n\n".join(answer)])
+    await memory.turn([CARD, *window[2:], character(*answer)], ["Four."])
+    window = [CARD, user("Yes?", "And now?"), character(*answer, "Four."), user("Five.")]
+    goes_on = await memory.turn(window, ["Six."])
+    assert goes_on.session.session_id == kept.session.session_id
+    assert texts(goes_on)[-4:] == ["\n\n".join(answer), "Four.", "Five.", "Six."]
+
+
+async def test_a_merged_message_is_the_same_without_the_name_that_the_user_has_again(memory: Memory) -> None:
+    """What Sam said stood behind what Alex said, whom the user was then; nothing else of Sam's had been shown."""
+    chat, semi = Chat(["Mira"], "chat-1"), Style(mode="semi")
+    said = [Said("user", who, [text]) for who, text in (("Alex", "One."), ("Sam", "Two."))]
+    said.insert(0, Said("assistant", "Mira", [GREETING]))
+    kept = None
+    for persona, reply in (("Alex", "Three."), ("Sam", "Four.")):
+        chat.user = persona
+        body = request(chat, said, semi, Wanted(speaker="Mira"), "yaml")
+        kept = await memory.ask(body, {}, [reply], Markers())
+    assert kept is not None
+    assert sum("Two." in message.text for message in await memory.stored(kept.session.key)) == 1

@@ -6,6 +6,7 @@ from server.sillytavern import Markers
 from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
 from tests.truth.chat import Chat, Said
 from tests.truth.front_end import Style, Wanted, request
+from tests.truth.held import Kept
 from tests.truth.lines import said_in
 from tests.truth.memory_under_test import Memory
 
@@ -103,3 +104,72 @@ async def test_a_phrase_led_by_a_name_is_that_ones_where_it_may_stand_in_either_
         ("Alex", "Nods."),
         ("Mira", "Seven."),
     ]
+
+
+async def test_a_message_that_was_seen_behind_another_personas_is_its_own_personas(memory: Memory) -> None:
+    """The reply between them was hidden, and is shown again."""
+    chat, merge = Chat(["Mira"], "chat-1"), Style(mode="merge")
+    said = [Said("assistant", "Mira", [GREETING]), Said("user", "Alex", ["One."])]
+
+    async def turn(window: list[Said], reply: str) -> Kept | None:
+        body = request(chat, window, merge, Wanted(speaker="Mira"))
+        return await memory.ask(body, {"x-chat-id": "chat-1"}, [reply], Markers())
+
+    await turn(said, "Two.")
+    chat.user = "Sam"
+    said += [Said("assistant", "Mira", ["Two."]), Said("user", "Sam", ["Three."])]
+    kept = await turn([*said[:2], said[3]], "Four.")
+    assert kept is not None
+    assert [message.speaker for message in kept.path][1] == "Alex"
+    said += [Said("assistant", "Mira", ["Four."]), Said("user", "Sam", ["Five."])]
+    kept = await turn(said, "Six.")
+    assert kept is not None
+    assert [message.text for message in kept.path if message.speaker == "Sam"] == ["Three.", "Five."]
+
+
+async def test_what_is_said_behind_a_former_personas_message_is_the_present_ones(memory: Memory) -> None:
+    """Nothing else that the user said stands in the window: only what another persona said has a name."""
+    chat, merge = Chat(["Mira"], "chat-1"), Style(mode="merge", narrator=True)
+    said = [
+        Said("assistant", "Mira", [GREETING]),
+        *(Said("user", "Alex", [text]) for text in ("One.", "Two.")),
+    ]
+    body = request(chat, said, Style(), Wanted(speaker="Mira"), "extension")
+    await memory.ask(body, {}, ["Three."], Markers())
+    chat.user = "Sam"
+    shown = [*said[:2], Said("user", "Sam", ["Four."])]
+    body = request(chat, shown, merge, Wanted(speaker="Mira"), "extension")
+    kept = await memory.ask(body, {}, ["Five."], Markers())
+    assert kept is not None
+    assert [(message.speaker, message.text) for message in kept.path[1:3]] == [
+        ("Alex", "One."),
+        ("Sam", "Four."),
+    ]
+
+
+async def test_what_was_said_is_no_note_although_one_stands_before_it_that_stood_behind_it(
+    memory: Memory,
+) -> None:
+    """The note moved back, for the reply to a deleted message is asked for again; another line had shown the
+    message with the instructions."""
+    one = [CARD, character(GREETING), user("One.", INSTRUCTIONS)]
+    await memory.turn(one, ["Two."], chat_id="chat-1")
+    other = [CARD, character(GREETING), user("Else.", INSTRUCTIONS)]
+    await memory.turn(other, ["Five."], chat_id="chat-1")
+    other = [*other[:2], user("Else."), character("Five."), user("More.", INSTRUCTIONS)]
+    await memory.turn(other, ["Seven."], chat_id="chat-1")
+    noted = [CARD, character(GREETING), user("One.", NOTE), character("Two.")]
+    await memory.turn([*noted, user("Three.", INSTRUCTIONS)], ["Four."], chat_id="chat-1")
+    moved = [CARD, character(GREETING), user(NOTE, "One."), character("Two."), user(INSTRUCTIONS)]
+    kept = await memory.turn(moved, ["Six."], chat_id="chat-1")
+    assert "One." in kept.path[1].text
+
+
+async def test_a_reply_in_the_words_of_another_lines_reply_is_a_message_of_its_own(memory: Memory) -> None:
+    """The branch would seem to go on as its origin does."""
+    begun = [CARD, character(GREETING), user("One."), character("Two.")]
+    await memory.turn([*begun, user("Three.")], ["Yes."], chat_id="chat-1")
+    origin = [*begun, user("Three."), character("Yes."), user("Five.")]
+    await memory.turn(origin, ["Six."], chat_id="chat-1")
+    kept = await memory.turn([*begun, user("Else.")], ["Yes."], chat_id="chat-2")
+    assert kept.path[-1].parent == kept.path[-2].id

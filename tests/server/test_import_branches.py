@@ -108,7 +108,12 @@ async def test_a_chat_that_was_live_with_an_id_of_its_own_is_known_by_it_after_i
         session = (await send(live, SHOWN[:end], f"So {end}.", **tag)).headers["x-session-id"]
     header, edited = of(memory_id=MEMORY_ID), line("Alex", "My sister is Ines.", 2)
     other = [*MIRA, line("Alex", "So six.", 6), line("Mira", "Six.", 6)]
-    for left in (MIRA[:3], [MIRA[0], edited, MIRA[2]], other):
+    everything = [
+        line("Mira", "Who is there?", 1),
+        line("Alex", "It is me.", 9),
+        line("Mira", "Come in.", 10),
+    ]
+    for left in (MIRA[:3], [MIRA[0], edited, MIRA[2]], other, everything):
         report = await put(live, chat(*left, header=header))
         assert [s["id"] for s in report["sessions"]] == [session]
     assert (await live.http.get("/v1/sessions")).json()["total"] == 1

@@ -46,7 +46,8 @@ What DESIGN leaves open is settled here as follows.
   window does not show the place.
 - A fork without an id may be a branch or the same chat after a deletion. Where the chat is later shown with
   a reply swiped back that the line left behind ended with, its window goes on from both lines; it may be
-  taken for the one with which it has at least as much in common.
+  taken for the one with which it has at least as much in common. Its file may be an older copy of the line left
+  behind, for that one may have the file's name.
 - A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
   what a chat that it branched off begins with is that one's, unless ids tell.
 - An id that all branches of a chat have tells none of their files from another's. A branch whose file was
@@ -61,7 +62,7 @@ What DESIGN leaves open is settled here as follows.
   that another persona said in the chat that this one branched off.
 - Where names lead all messages, what stands before the first known name of a merged message was glued to it.
   What the user said under a persona that no stored request told is taken for that too, before a message of
-  the present one's.
+  the present one's: where memory begins a chat anew, what requests told of the chat before is not known.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 - A quiet prompt that no tag, no beginning and no place in the request shows for one is taken for a turn. Its
   answer is a reply that the chat does not show: off the path again with the next request.
@@ -74,7 +75,7 @@ What DESIGN leaves open is settled here as follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from itertools import groupby, pairwise, takewhile
 
@@ -100,7 +101,8 @@ class Doubt:
 
     def allowed(self, expected: list[Shown]) -> Iterator[list[Shown]]:
         """What memory may hold where a request tells too little; nothing where it tells enough."""
-        untold = self._untold()
+        told = {self.chat.user, *(s.said.speaker for s in self.chat.shown)}
+        untold = self._untold(told)
         for shown in (expected, *self._as_a_turn(expected)):
             yield shown
             if untold:
@@ -109,11 +111,10 @@ class Doubt:
                 last = Shown(shown[-2].said, sent(shown[-2].text, self.style) + shown[-1].text)
                 yield [*shown[:-2], last]
 
-    def _untold(self) -> list[Said]:
-        """What the user said under a name that nothing told, merged before what they say under theirs."""
+    def _untold(self, told: Set[str]) -> list[Said]:
+        """What the user said under a name that is not told, merged before what they say under theirs."""
         if self.style.mode == "none" or self.style.names != "content":
             return []
-        told = {self.chat.user, *(s.said.speaker for s in self.chat.shown)}
         untold: list[Said] = []
         for role, run in groupby(self.window, key=lambda said: said.role):
             said = list(run)
@@ -126,7 +127,9 @@ class Doubt:
         rest = expected[len(self._head()) :]
         if self._tells_little():
             reply = expected[-1:] if expected[-1].said not in self.window else []
+            untold = self._untold({self.chat.user})
             yield [Shown(said, said.text) for said in self.window] + reply
+            yield [Shown(said, said.text) for said in self.window if said not in untold] + reply
         nearest = self._edit_of_the_nearest()
         if nearest != self._head():
             yield nearest + rest

@@ -53,21 +53,24 @@ class Files(User):
 
     def _compare_file(self, kept: Kept, before: Kept | None) -> None:
         """The path is the file's chat, or what it was where the file is an older copy: it lacks something that
-        memory has of later."""
-        self.requests += 1
+        memory has of later, in the chat's session or in one that a fork of it left behind."""
         shown = [Shown(said, said.text) for said in self.chat.visible]
         got, wanted = _said(kept.path), lines_of(shown)
         tells_id = self.chat.name == self.chat.chat_id or (self.tag == "yaml" and self.chat.asked)
         if got == wanted or (self.merging and merged(got) == merged(wanted)):
+            self.requests += 1
             self._remember(kept, shown, tells_id=tells_id)
             return
         newest = max(date for said in self.chat.said if not said.gone for date in said.dates)
         is_older = any(message.created_at > newest for message in self._lacking(before))
         assert is_older and before and got == _said(before.path), difference(got, wanted)
-        if wanted == got[: len(wanted)] == lines_of(self.chat.shown)[: len(wanted)]:
+        if kept.session.session_id == self.chat.session_id:
+            self.requests += 1
+            self._remember(kept, self.chat.shown, tells_id=tells_id)
             return
-        assert kept.session.session_id == self.chat.session_id, "memory has it elsewhere"
-        self._remember(kept, self.chat.shown, tells_id=tells_id)
+        begins_both = wanted == got[: len(wanted)] == lines_of(self.chat.shown)[: len(wanted)]
+        was_left = any(merged(got) == merged(lines_of(left)) for left in self.chat.left)
+        assert begins_both or (self.merging and was_left), "memory has it elsewhere"
 
     def _lacking(self, before: Kept | None) -> list[Message]:
         """What memory has more often than the chat's file does, where it is hidden or a swipe too."""
