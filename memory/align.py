@@ -201,7 +201,7 @@ def _rows(
     for row, said in enumerate(window):
         stored = known.get(row)
         if stored is None:
-            stored = stored_again(tree, laid, later, said.fingerprint, inner=row < last)
+            stored = stored_again(tree, laid, later, said.fingerprint, said.speaker, inner=row < last)
         laid.add(-row - 1 if stored is None else stored)
         rows.append(stored)
     return rows

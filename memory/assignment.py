@@ -30,6 +30,8 @@ class Request:
     """Another reply is asked for in the place of the last one."""
     whose: Whose = ANYBODY
     """Whose chat the chat id names, where the front-end tells it."""
+    shows_group: bool = False
+    """Whether several characters take part, as far as the request shows."""
     branch_of: str = ""
     """The id of a chat that it certainly is not, for it says that it branched off that one."""
     exact: bool = False

@@ -15,7 +15,7 @@ COME_BACK = 2
 
 
 def stored_again(
-    tree: TreeView, laid: PathBuilder, later: Container[int], fingerprint: int, *, inner: bool
+    tree: TreeView, laid: PathBuilder, later: Container[int], fingerprint: int, speaker: str, *, inner: bool
 ) -> int | None:
     """The message that goes on the path after what is `laid`, when the tree holds it; None: store it anew.
 
@@ -23,12 +23,14 @@ def stored_again(
     first. Within the path (`inner`) any equal message that left it comes back: it was hidden, or edited and
     edited back; one that was said after what comes later only where there is no other. At its end one comes
     back only when all that stood between it and the path has left, so that a common word said again is a new
-    message.
+    message. One with a note glued to it is not what another `speaker` says under the same note; an empty one is
+    not known.
     """
     child = equal_child(tree, laid, later, fingerprint)
     if child is not None:
         return child
-    absent = [i for i in reversed(tree.ids_of(fingerprint)) if i not in later and i not in laid]
+    equal = (i for i in reversed(tree.ids_of(fingerprint)) if i not in later and i not in laid)
+    absent = [i for i in equal if not (tree.unsettled(i) and _is_anothers(tree.speaker(i), speaker))]
     if inner:
         return min(absent, key=lambda i: _is_ahead(tree.parent(i), laid, later), default=None)
     return next((i for i in absent if _belongs_here(tree, laid, later, i)), None)
@@ -38,6 +40,10 @@ def equal_child(tree: TreeView, laid: PathBuilder, later: Container[int], finger
     """The message that was stored after the one laid last."""
     absent = (i for i in tree.ids_of(fingerprint) if i not in later and i not in laid)
     return next((i for i in absent if tree.parent(i) == laid.last), None)
+
+
+def _is_anothers(known: str, speaker: str) -> bool:
+    return bool(known and speaker) and speaker != known
 
 
 def _is_ahead(message_id: int | None, laid: PathBuilder, later: Container[int]) -> bool:

@@ -55,7 +55,7 @@ def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
         else:
             inner = last_given is not None and last_given not in turn.laid
             new = write.new[-first - 1]
-            stored = stored_again(shape, turn.laid, given, new.fingerprint, inner=inner)
+            stored = stored_again(shape, turn.laid, given, new.fingerprint, new.speaker, inner=inner)
             turn.new_ids.append(_placed(turn, new, stored, shape, next_id))
             turn.laid.add(turn.new_ids[-1])
     for reply in write.replies:

@@ -118,6 +118,8 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
 def session_request(turn: Turn, whose: Whose, *, exact: bool = False) -> assignment.Request:
     """What is known of a turn's session."""
     prompt = prompt_of(turn)
+    users = {row.speaker for row in prompt.window if row.role == "user"} | {turn.user_name}
+    others = {*turn.names} - users - {turn.character} if turn.character else set()
     return assignment.Request(
         owner=OWNER,
         window=prompt.window,
@@ -129,6 +131,7 @@ def session_request(turn: Turn, whose: Whose, *, exact: bool = False) -> assignm
         again=turn.again,
         whose=whose,
         exact=exact,
+        shows_group=turn.is_group or bool(others),
     )
 
 

@@ -173,3 +173,39 @@ async def test_a_reply_in_the_words_of_another_lines_reply_is_a_message_of_its_o
     await memory.turn(origin, ["Six."], chat_id="chat-1")
     kept = await memory.turn([*begun, user("Else.")], ["Yes."], chat_id="chat-2")
     assert kept.path[-1].parent == kept.path[-2].id
+
+
+async def test_a_groups_chat_is_not_its_members_because_of_a_greeting_and_a_phrase(memory: Memory) -> None:
+    kept = []
+    for characters in (["Mira", "Tobias"], ["Mira"]):
+        said = [Said("assistant", "Mira", [GREETING]), Said("user", "Alex", ["Nods."])]
+        body = request(Chat(characters), said, Style(mode="merge"), Wanted(speaker="Mira"))
+        kept.append(await memory.ask(body, {}, ["Good."], Markers()))
+    group, alone = kept
+    assert group is not None
+    assert alone is not None
+    assert alone.session.session_id != group.session.session_id
+    assert group.session.is_group and not alone.session.is_group
+
+
+async def test_a_phrase_under_a_note_is_not_another_personas_under_the_same_note(memory: Memory) -> None:
+    chat, semi = Chat(["Mira"], "chat-1"), Style(mode="semi", names="content", note_depth=2)
+    said = [Said("assistant", "Mira", [GREETING])]
+    kept = None
+    for persona, text, reply in (
+        ("Alex", "Yes.", "Two."),
+        ("Alex", "Three.", "Four."),
+        ("Sam", "Five.", "Six."),
+        ("Sam", "Yes.", "Eight."),
+        ("Sam", "Nine.", "Ten."),
+    ):
+        chat.user = persona
+        said.append(Said("user", persona, [text]))
+        body = request(chat, said, semi, Wanted(speaker="Mira", note=NOTE), "yaml")
+        kept = await memory.ask(body, {}, [reply], Markers())
+        said.append(Said("assistant", "Mira", [reply]))
+    assert kept is not None
+    assert [message.speaker for message in kept.path if said_in(message).startswith("Yes.")] == [
+        "Alex",
+        "Sam",
+    ]

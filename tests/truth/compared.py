@@ -128,16 +128,16 @@ class Compared:
             unknown = who not in known and message.text.startswith(f"{who}: ")
             unknown |= message.unsettled and bool(GLUE.match(message.text))
             unknown |= self.merging and message.speaker == self._spoke_before(shown.said)
-            unknown |= self._came_back(message.role, message.speaker, message.text)
+            unknown |= self._came_back(message.role, message.speaker, said_in(message))
             assert message.speaker == who or unknown, f"memory has {message.speaker!r} for {who}: {message}"
             known.add(message.speaker)
 
     def _came_back(self, role: str, speaker: str, text: str) -> bool:
-        """Whether somebody said a text in the chat before, and that is deleted, or in one that it branched off."""
+        """Whether somebody said this, a plain text, in the chat before, and it is deleted, or where it branched off."""
         gone = [said for said in self.chat.said if said.gone]
         gone += [said for other in self.chats if other.tree == self.chat.tree for said in other.said]
         theirs = (said for said in gone if said.speaker == speaker)
-        return any((said.role, plain(said.text)) == (role, plain(text)) for said in theirs)
+        return any((said.role, plain(said.text)) == (role, text) for said in theirs)
 
     def _spoke_before(self, said: Said) -> str:
         """Whose message of the same role stood directly before one and is deleted."""

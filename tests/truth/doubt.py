@@ -32,7 +32,7 @@ What DESIGN leaves open is settled here as follows.
   for the hidden one that came back.
 - A changed message at which the window begins is an edit of the nearest one of its role before the next
   message that is known. Where the user deleted that one too, the older stays as what fell out of the
-  window.
+  window. Where that next message is a phrase that is said again and again, it may be any that says it.
 - A lone message with an id is one more from a client that sends no history; a front-end that shows one
   message of a longer chat cannot be told from it, and does not do so here.
 - A front-end moves messages into a system message in requests that change nothing else: one moved beside an
@@ -130,9 +130,9 @@ class Doubt:
             untold = self._untold({self.chat.user})
             yield [Shown(said, said.text) for said in self.window] + reply
             yield [Shown(said, said.text) for said in self.window if said not in untold] + reply
-        nearest = self._edit_of_the_nearest()
-        if nearest != self._head():
-            yield nearest + rest
+        for nearest in self._edits_of_the_nearest():
+            if nearest != self._head():
+                yield nearest + rest
         if self.merging:
             for cut in range(1, len(self._merged_with()) + 1):
                 yield self._head()[:-cut] + rest
@@ -206,16 +206,22 @@ class Doubt:
             if lines[start] == rows[0] and common(rows, lines[start:]) >= told:
                 yield start
 
-    def _edit_of_the_nearest(self) -> list[Shown]:
-        """What stands before the window, when its first rows replace the nearest messages of their roles."""
+    def _edits_of_the_nearest(self) -> Iterator[list[Shown]]:
+        """What stands before the window, when its first rows replace the nearest messages of their roles before the
+        first one that is known: the last one that said it, where it is a phrase that is said again."""
         shown = {id(s.said): s.text for s in self.chat.shown}
         known = next((n for n, said in enumerate(self.window) if shown.get(id(said)) == said.text), 0)
+        first = self.window[known]
         places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
-        head = places.get(id(self.window[known]), 0)
-        for said in reversed(self.window[:known]):
-            nearest = (n for n in reversed(range(head)) if self.chat.shown[n].said.role == said.role)
-            head = next(nearest, head)
-        return self.chat.shown[:head] if known else self._head()
+        starts = {places.get(id(first), 0)} if known else set()
+        if known and plain(first.text) in COMMON:
+            again = (first.role, plain(first.text))
+            starts |= {n for n, line in enumerate(lines_of(self.chat.shown)) if line == again}
+        for head in starts:
+            for said in reversed(self.window[:known]):
+                nearest = (n for n in reversed(range(head)) if self.chat.shown[n].said.role == said.role)
+                head = next(nearest, head)
+            yield self.chat.shown[:head]
 
     def _tells_little(self) -> bool:
         """Whether a window without an id shows too little of what memory knows of its chat."""
