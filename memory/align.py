@@ -82,9 +82,11 @@ def _align(
     if not window or not len(path):
         return _unmatched(window, path, tree)
     found = matches(window, path, tree)
-    merged_at = _begins_merged(window, path, tree) if pinned and not found else None
-    if merged_at is not None:
-        return _unmatched(window, path, tree, merged_at)
+    if len(found) == 1 and not continues and _is_a_beginning(window, found[0], path):
+        found = []
+    begins_at = _begins_at(window, path, tree) if pinned and not found else None
+    if begins_at is not None:
+        return _unmatched(window, path, tree, begins_at)
     known = sum(bool(tree.ids_of(row.fingerprint)) for row in window)
     if known >= len(found) + TELLING_ROWS or (pinned and not found):
         line = _line_elsewhere(window, path, tree)
@@ -227,11 +229,22 @@ def _tail_change(
     return "edit"
 
 
-def _begins_merged(window: Sequence[Incoming], path: Path, tree: TreeView) -> int | None:
-    """The place of the message in which the window's first two messages stand on the path, written as one."""
+def _is_a_beginning(window: Sequence[Incoming], found: Match, path: Path) -> bool:
+    """Whether a prompt's last row is what the reply is to begin with, in a prompt of one message: in the same words
+    as an earlier reply began."""
+    last = window[-1]
+    is_last = last.role == "assistant" and last.glued and found.row == len(window) - 1
+    return is_last and found.position < len(path) - 1
+
+
+def _begins_at(window: Sequence[Incoming], path: Path, tree: TreeView) -> int | None:
+    """The place of the message in which the window's first two messages stand on the path, written as one, or its
+    first one, with glue there or here."""
     merged = [{i for mark in may_be(row) for i in tree.within(mark)} for row in window[:2]]
     both = merged[0] & merged[1] if len(merged) == 2 else set()
-    return max((at for i in both if (at := path.position(i)) is not None), default=None)
+    glued = {*tree.within(window[0].fingerprint)}
+    glued |= {i for mark in may_be(window[0]) for i in tree.ids_of(mark)} if window[0].glued else set()
+    return max((at for i in both or glued if (at := path.position(i)) is not None), default=None)
 
 
 def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView, head: int = 0) -> Alignment:

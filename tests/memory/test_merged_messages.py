@@ -249,3 +249,22 @@ async def test_a_merged_message_is_the_same_without_the_name_that_the_user_has_a
         kept = await memory.ask(body, {}, [reply], Markers())
     assert kept is not None
     assert sum("Two." in message.text for message in await memory.stored(kept.session.key)) == 1
+
+
+async def test_what_replies_begin_with_tells_no_place_in_the_chat(memory: Memory) -> None:
+    """Each prompt ends with it; what the window begins with has lost its glue, which does tell one."""
+    chat, style = (
+        Chat(["Mira"], "chat-1"),
+        Style(mode="single", names="content", post_history=True, start="Well,"),
+    )
+    said = [Said("assistant", "Mira", [GREETING]), Said("user", USER, ["One?"])]
+    body = request(chat, said, style, Wanted(speaker="Mira"), "yaml")
+    await memory.ask(body, {}, ["two."], Markers())
+    said += [
+        Said("assistant", "Mira", ["Well, two."]),
+        *(Said("user", USER, [text]) for text in ("Three?", "Four?")),
+    ]
+    body = request(chat, said[1:], style, Wanted(speaker="Mira"), "yaml")
+    kept = await memory.ask(body, {}, ["five."], Markers())
+    assert kept is not None
+    assert kept.path[0].text.endswith(GREETING)
