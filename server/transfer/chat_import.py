@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -11,10 +12,11 @@ from graph.resources import Resources
 from memory.align import Alignment
 from memory.assignment import Assignment
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine, line_of
+from memory.glue import paragraphs
 from memory.incoming import Incoming
 from memory.path import Path, Ranges, encode
 from memory.settled import settled_by
-from memory.stored import Session
+from memory.stored import Message, Session
 from memory.transcript import TreeView
 from memory.whose import Whose
 from server.dependencies import OWNER
@@ -70,12 +72,24 @@ async def _laid(resources: Resources, chat: ChatFile, place: Place) -> _Laying:
 async def _went_on(resources: Resources, found: Assignment, laid: _Laying) -> bool:
     """Whether the stored chat holds later messages than the file, which is an older copy then.
 
-    What the file holds hidden or as a swipe is no more than its user put away.
+    What the file holds hidden or as a swipe is no more than its user put away, and what the file never had before in
+    the place of the last messages is an edit of them: replies are dated by when they began.
     """
-    before = Path(found.alignment.path).slice(0, found.alignment.head)
-    gone = [*before, *found.alignment.left, *found.alignment.holes]
-    stored = await resources.transcript.messages(found.key, [i for i in gone if i not in laid.taken])
-    return any(message.created_at > laid.newest for message in stored)
+    alignment = found.alignment
+    before = Path(alignment.path).slice(0, alignment.head)
+    gone = [i for i in (*before, *alignment.holes, *alignment.left) if i not in laid.taken]
+    stored = await resources.transcript.messages(found.key, gone)
+    left = [message for message in stored if message.id in alignment.left]
+    edited = {message.id for message in left} if _are_edited(left, alignment) else set()
+    return any(message.created_at > laid.newest for message in stored if message.id not in edited)
+
+
+def _are_edited(left: Sequence[Message], alignment: Alignment) -> bool:
+    """Whether the file shows a new text for each message that leaves, and none that was stored merged."""
+    new = [row for row, i in zip(alignment.window, alignment.rows, strict=True) if i is None]
+    merged = {part for message in left for part in paragraphs(message.text)}
+    is_apart = bool(alignment.settled) or any(row.text in merged for row in new)
+    return not is_apart and Counter(row.role for row in new) >= Counter(message.role for message in left)
 
 
 @dataclass(slots=True)

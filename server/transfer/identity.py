@@ -21,6 +21,9 @@ from memory.whose import Whose
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile
 
+USERS_OF_A_BRANCH = 2
+"""So many of the user's messages on either side of where two lines part are more than an edit."""
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -122,14 +125,21 @@ def _ids_of(chat: ChatFile, name: str) -> list[str]:
 def _is_live_one(found: Assignment, chat: ChatFile) -> bool:
     """Whether a chat is the very line that has its id, and not the origin of it or a branch.
 
-    A branch shows no more than an edit of the line either. A chat that is none made the id itself: it is the line
-    however much of it was deleted or edited.
+    A branch shows no more than an edit of the line either. A chat that is none made the id itself, and is the line
+    however much of its end was deleted; but one that ends with a reply that the line never had is the origin of the
+    branch that has the id now, or a copy.
     """
     session, alignment = found.session, found.alignment
     if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
         return False
-    shows_no_branch = not alignment.left_users or alignment.matched == len(alignment.window)
-    return shows_no_branch or not chat.main_chat
+    if session.forked_from in _ids_of(chat, chat.chat_id):
+        return False
+    if not alignment.left_users or alignment.matched == len(alignment.window):
+        return True
+    new = [row.role for row, i in zip(alignment.window, alignment.rows, strict=True) if i not in session.path]
+    ends_anew = alignment.window[-1].role == "assistant" and alignment.rows[-1] not in session.path
+    went_another_way = ends_anew and max(alignment.left_users, new.count("user")) >= USERS_OF_A_BRANCH
+    return not chat.main_chat and not went_another_way
 
 
 async def _assigned(

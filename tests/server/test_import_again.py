@@ -132,3 +132,14 @@ async def test_a_chat_that_went_on_without_an_id_after_its_end_was_deleted_is_th
     assert [s["id"] for s in report["sessions"]] == [session] and report["added"] == 0
     listed = (await live.http.get("/v1/sessions")).json()["data"]
     assert [s["id"] for s in listed if not s["left_behind"]] == [session]
+
+
+async def test_an_edit_of_the_last_reply_is_taken_although_the_reply_is_dated_by_when_it_began(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    await put(live, chat(*MIRA))
+    fake.script(says("Ines."))
+    session = (await send(live, SHOWN, "What is her name?")).headers["x-session-id"]
+    edited = [line("Alex", "What is her name?", 6), line("Mira", "Rosa.", 6)]
+    await put(live, chat(*MIRA, *edited))
+    assert (await shown(live, session))[-1] == ("assistant", "Rosa.")

@@ -108,15 +108,42 @@ async def test_a_chat_that_was_live_with_an_id_of_its_own_is_known_by_it_after_i
         session = (await send(live, SHOWN[:end], f"So {end}.", **tag)).headers["x-session-id"]
     header, edited = of(memory_id=MEMORY_ID), line("Alex", "My sister is Ines.", 2)
     other = [*MIRA, line("Alex", "So six.", 6), line("Mira", "Six.", 6)]
-    everything = [
-        line("Mira", "Who is there?", 1),
-        line("Alex", "It is me.", 9),
-        line("Mira", "Come in.", 10),
-    ]
-    for left in (MIRA[:3], [MIRA[0], edited, MIRA[2]], other, everything):
+    unanswered = [MIRA[0], line("Alex", "It is me.", 9)]
+    for left in (MIRA[:3], [MIRA[0], edited, MIRA[2]], other, unanswered):
         report = await put(live, chat(*left, header=header))
         assert [s["id"] for s in report["sessions"]] == [session]
     assert (await live.http.get("/v1/sessions")).json()["total"] == 1
+
+
+@pytest.mark.parametrize("order", list(permutations(["Mira", "Mira - Branch #1", "Copy"])))
+@pytest.mark.parametrize("live_first", [False, True])
+async def test_chats_of_one_id_are_all_kept_whatever_is_imported_first(
+    live: Live, fake: FakeOpenAI, order: tuple[str, ...], live_first: bool
+) -> None:
+    """SillyTavern copies a chat with its variables when it imports it, and branches inherit them."""
+    header, inherited = of(memory_id=MEMORY_ID), of("Mira", memory_id=MEMORY_ID)
+
+    def own(name: str) -> list[dict[str, Any]]:
+        return [line(who, f"{name} {n}.", 7 + n) for n in range(4) for who in ("Alex", "Mira")]
+
+    trunk, branch, copy = [*TRUNK, *own("Fog")], [*BRANCH, *own("Tale")], [*MIRA[:3], *own("Cat")]
+    files = {"Mira": (trunk, header), "Mira - Branch #1": (branch, inherited), "Copy": (copy, header)}
+    if live_first:
+        fake.script(says("Once ..."), says("Tale 0."))
+        tag = {"metadata": {"chat_id": MEMORY_ID}}
+        said = [("assistant" if one["name"] == "Mira" else "user", str(one["mes"])) for one in branch]
+        said[0] = SHOWN[0]
+        for end in (4, 6):
+            await send(live, said[: end - 1], said[end - 1][1], **tag)
+    found = {}
+    for _ in range(2):
+        for name in order:
+            lines, head = files[name]
+            (found[name],) = (await put(live, chat(*lines, header=head), name=f"{name}.jsonl"))["sessions"]
+    for name, (lines, _) in files.items():
+        texts = [text for _, text in await shown(live, found[name]["id"])]
+        assert texts[1:] == [line["mes"] for line in lines[1:]]
+    assert len({session["id"] for session in found.values()}) == 3
 
 
 async def test_a_chat_with_an_id_of_its_own_goes_on_live_and_so_does_its_branch(
