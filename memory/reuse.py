@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
+from memory.name_field import in_field
 from memory.path import Path, PathBuilder
 from memory.places import stands_before
 from memory.transcript import TreeView
@@ -23,27 +24,35 @@ def stored_again(
     first. Within the path (`inner`) any equal message that left it comes back: it was hidden, or edited and
     edited back; one that was said after what comes later only where there is no other. At its end one comes
     back only when all that stood between it and the path has left, so that a common word said again is a new
-    message. One with a note glued to it is not what another `speaker` says under the same note; an empty one is
-    not known.
+    message. What another said is not what `speaker` says; an empty one is not known.
     """
-    child = equal_child(tree, laid, later, fingerprint)
+    child = equal_child(tree, laid, later, fingerprint, speaker)
     if child is not None:
         return child
-    equal = (i for i in reversed(tree.ids_of(fingerprint)) if i not in later and i not in laid)
-    absent = [i for i in equal if not (tree.unsettled(i) and _is_anothers(tree.speaker(i), speaker))]
+    absent = _absent(tree, laid, later, fingerprint, speaker)[::-1]
     if inner:
         return min(absent, key=lambda i: _is_ahead(tree.parent(i), laid, later), default=None)
     return next((i for i in absent if _belongs_here(tree, laid, later, i)), None)
 
 
-def equal_child(tree: TreeView, laid: PathBuilder, later: Container[int], fingerprint: int) -> int | None:
-    """The message that was stored after the one laid last."""
-    absent = (i for i in tree.ids_of(fingerprint) if i not in later and i not in laid)
+def equal_child(
+    tree: TreeView, laid: PathBuilder, later: Container[int], fingerprint: int, speaker: str
+) -> int | None:
+    """The message of this speaker's that was stored after the one laid last."""
+    absent = _absent(tree, laid, later, fingerprint, speaker)
     return next((i for i in absent if tree.parent(i) == laid.last), None)
 
 
+def _absent(
+    tree: TreeView, laid: PathBuilder, later: Container[int], fingerprint: int, speaker: str
+) -> list[int]:
+    """The equal messages that the path does not have, and that nobody else said."""
+    equal = (i for i in tree.ids_of(fingerprint) if i not in later and i not in laid)
+    return [i for i in equal if not _is_anothers(tree.speaker(i), speaker)]
+
+
 def _is_anothers(known: str, speaker: str) -> bool:
-    return bool(known and speaker) and speaker != known
+    return bool(known and speaker) and speaker != known and in_field(speaker) != in_field(known)
 
 
 def _is_ahead(message_id: int | None, laid: PathBuilder, later: Container[int]) -> bool:

@@ -59,7 +59,7 @@ def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
             turn.new_ids.append(_placed(turn, new, stored, shape, next_id))
             turn.laid.add(turn.new_ids[-1])
     for reply in write.replies:
-        stored = equal_child(shape, turn.laid, given, reply.fingerprint)
+        stored = equal_child(shape, turn.laid, given, reply.fingerprint, reply.speaker)
         turn.reply_ids.append(_placed(turn, reply, stored, shape, next_id))
     if turn.reply_ids:
         turn.laid.add(turn.reply_ids[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from server.sessions.protocol import ChatEvent
 from server.sillytavern import Markers
 from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
 from tests.truth.chat import Chat, Said
@@ -209,3 +210,16 @@ async def test_a_phrase_under_a_note_is_not_another_personas_under_the_same_note
         "Alex",
         "Sam",
     ]
+
+
+async def test_the_same_words_in_the_same_place_are_of_the_one_who_says_them_now(memory: Memory) -> None:
+    """In a group Mira's answer was deleted, and Tobias gave the same; the front-end reported both."""
+    asked = [{"role": "assistant", "name": "Mira", "content": GREETING}, {**user("Who?"), "name": "Alex"}]
+    await memory.turn([CARD, *asked], ["I."], chat_id="chat-1")
+    for name in ("Mira", "Tobias"):
+        told = {"type": "reply", "is_group": True, "user_name": "Alex"}
+        await memory.tell("chat-1", ChatEvent.model_validate({**told, "messages": asked}))
+        said = [*asked, {"role": "assistant", "name": name, "content": "Yes."}]
+        kept = await memory.tell("chat-1", ChatEvent.model_validate({**told, "messages": said}))
+    assert kept is not None
+    assert [(message.speaker, message.text) for message in kept.path[2:]] == [("Tobias", "Yes.")]
