@@ -40,6 +40,17 @@ def rebind(connection: sqlite3.Connection, owner: str, chat_id: str, whose: Whos
         bind(connection, owner, ChatBook(book, chat_id, whose))
 
 
+def rename(
+    connection: sqlite3.Connection, owner: str, chat_id: str, whose: Whose, new_id: str, new: Whose
+) -> None:
+    """Bind a chat's books to the name that it, or its character, has from now on."""
+    connection.execute(
+        "UPDATE OR REPLACE chat_books SET chat_id = ?, character = ?, is_group = ? "
+        "WHERE owner = ? AND chat_id = ? AND (character, is_group) IN ((?, ?), (?, ?))",
+        (new_id, *_key(new), owner, chat_id, *_key(whose), *_key(ANYBODY)),
+    )
+
+
 def load(connection: sqlite3.Connection, owner: str, chat_id: str | None = None) -> list[ChatBook]:
     """Every binding of an owner, or of this chat id."""
     rows = connection.execute(

@@ -86,6 +86,7 @@ class Library:
         """`whose_chats` is asked where an older version did not tell. Raises NewerSchema, DataFolderError."""
         self._lock = threading.Lock()
         self._connection = open_database(root / FILE, LIBRARY_SCHEMA, LIBRARY_VERSION)
+        self._connection.execute("PRAGMA secure_delete=ON")
         with transaction(self._connection):
             chat_books.take_over(self._connection, whose_chats)
 
@@ -134,6 +135,17 @@ class Library:
         """Make this the chat's only book; an empty name: it has none."""
         with self._lock, transaction(self._connection):
             chat_books.rebind(self._connection, owner, chat_id, whose, book)
+
+    def rename_chat(self, owner: str, chat_id: str, whose: Whose, new_id: str, new: Whose) -> None:
+        """Keep a chat's books where it, or its character, is called otherwise from now on."""
+        with self._lock, transaction(self._connection):
+            chat_books.rename(self._connection, owner, chat_id, whose, new_id, new)
+
+    def forget_chat(self, owner: str, chat_id: str, whose: Whose) -> None:
+        """Remove a chat's bindings; its name is left neither in the file nor beside it."""
+        self.rebind_chat(owner, chat_id, whose, "")
+        with self._lock:
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def chat_books(self, owner: str) -> list[ChatBook]:
         """Which books belong to which chats."""

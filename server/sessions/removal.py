@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -10,7 +11,7 @@ from graph.checkpoints import forget, forget_recalled, threads_with
 from graph.context import session_of_thread
 from graph.errors import NotFound
 from graph.resources import Resources
-from memory.stored import Session, TreeKey
+from memory.stored import Session
 from memory.transcript import Transcript
 from memory.whose import Whose, has_id_of
 from server.dependencies import OWNER
@@ -30,7 +31,7 @@ async def remove(resources: Resources, name: str) -> tuple[Session, int]:
         await resources.sessions.begun(OWNER, [name, *chats_in(name)])
     async with _locked(resources, partial(named, resources, name), name) as going:
         removed = await erase(resources, going)
-    await _forget_elsewhere(resources, going[0].key)
+    await _forget_elsewhere(resources, going[0])
     return going[0], removed
 
 
@@ -43,7 +44,7 @@ async def remove_chat(resources: Resources, chat_id: str, whose: Whose) -> Sessi
             await erase(resources, going)
     except NotFound:
         return None
-    await _forget_elsewhere(resources, going[0].key)
+    await _forget_elsewhere(resources, going[0])
     return going[0]
 
 
@@ -62,8 +63,12 @@ async def erase(resources: Resources, lines: Sequence[Session]) -> int:
     return len(removed)
 
 
-async def _forget_elsewhere(resources: Resources, key: TreeKey) -> None:
-    """Delete the checkpoints of other chats that hold memories of a tree's, each once no turn is under way there."""
+async def _forget_elsewhere(resources: Resources, gone: Session) -> None:
+    """Delete what names a chat that is gone: its lorebooks' bindings, and the checkpoints of other chats that hold
+    memories of its tree's, each once no turn is under way there."""
+    key, whose = gone.key, Whose(gone.character, gone.is_group)
+    if gone.chat_id and await of_chat(resources, gone.chat_id, whose) is None:
+        await asyncio.to_thread(resources.library.forget_chat, OWNER, gone.chat_id, whose)
     for thread_id in await threads_with(resources.checkpointer, key.owner, key.tree_id):
         async with resources.sessions.locked(key.owner, session_of_thread(thread_id, key.owner)):
             await forget_recalled(resources.checkpointer, thread_id, key.tree_id)

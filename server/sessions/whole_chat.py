@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -32,6 +33,7 @@ async def renamed(resources: Resources, name: str, event: ChatEvent) -> EventTak
         as_shown = replace(session, path=shown.path, updated_at=shown.updated_at)
         lines = [_called(line, event) for line in (as_shown, *left)]
         await resources.transcript.absorb(BulkWrite(session.key, lines, []))
+        await asyncio.to_thread(_keep_its_books, resources, session, event)
         if twin is not None:
             await removal.erase(resources, [twin])
         now = await resources.transcript.session(OWNER, session.session_id) or session
@@ -50,6 +52,13 @@ async def deleted(resources: Resources, name: str, event: ChatEvent) -> EventTak
     if session is None:
         return EventTaken(type=event.type)
     return EventTaken(id=session.session_id, type=event.type, changed=True, version=session.version)
+
+
+def _keep_its_books(resources: Resources, session: Session, event: ChatEvent) -> None:
+    """Bind the chat's lorebooks to its new name."""
+    now = _called(session, event)
+    was, whose = Whose(session.character, session.is_group), Whose(now.character, now.is_group)
+    resources.library.rename_chat(OWNER, session.chat_id, was, now.chat_id, whose)
 
 
 def _called(line: Session, event: ChatEvent) -> SessionLine:

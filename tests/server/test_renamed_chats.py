@@ -7,9 +7,12 @@ from urllib.parse import quote
 
 import pytest
 
+from memory.whose import Whose
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import says
+from tests.server.importing import MIRA, put
 from tests.server.live import Live, idle
+from tests.server.silly_files import chat as chat_file
 
 Chat = list[dict[str, str]]
 GREETING = {"role": "assistant", "content": "*Mira looks up.*"}
@@ -146,3 +149,25 @@ async def test_a_chat_that_is_not_stored_is_deleted_by_nobody_elses_name(
 async def test_a_new_name_must_be_told(live: Live, chat: Chat, name: str) -> None:
     answer = await tell(live, "Old", "chat_renamed", status=400, new_chat_id=name)
     assert answer["error"]["param"] == "new_chat_id"
+
+
+@pytest.mark.parametrize(
+    "new", [{"new_chat_id": "Mira - 2"}, {"new_character": "Anna"}], ids=["chat", "character"]
+)
+async def test_a_renamed_chat_keeps_its_lorebook(live: Live, new: dict[str, str]) -> None:
+    header = {"chat_metadata": {"world_info": "Tides"}, "user_name": "unused"}
+    await put(live, chat_file(*MIRA, header=header))
+    await tell(live, "Mira - 1", "chat_renamed", **new)
+    whose = Whose(new.get("new_character", "Mira"))
+    chat_id = new.get("new_chat_id", "Mira - 1")
+    assert live.resources.library.chat_books("local") == [("Tides", chat_id, whose)]
+
+
+async def test_a_deleted_chat_leaves_no_lorebook_bound_nor_its_name_in_a_file(live: Live) -> None:
+    header = {"chat_metadata": {"world_info": "Tides"}, "user_name": "unused"}
+    await put(live, chat_file(*MIRA, header=header), name="Whispering Pumpkins.jsonl")
+    await idle(live)
+    await tell(live, "Whispering Pumpkins", "chat_deleted")
+    assert live.resources.library.chat_books("local") == []
+    files = [path for path in live.resources.settings.db_path.rglob("*") if path.is_file()]
+    assert not [path.name for path in files if b"Whispering Pumpkins" in path.read_bytes()]
