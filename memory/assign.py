@@ -168,10 +168,15 @@ class Assigner:
         return best
 
     def candidate(self, session: Session, tree: TreeView, request: Request) -> Candidate:
-        """A session, and what the window of a request that was read for its tree is to it."""
+        """A session, and what the window of a request that was read for its tree is to it.
+
+        An imported chat takes the id under which it goes on, unless that is another file's name: then a branch of it
+        goes on.
+        """
         alignment = self._align(request.window, session.path, tree, pinned=False, continues=request.continues)
         anothers = request.chat_id and session.chat_id and request.chat_id != session.chat_id
-        goes_on = not session.was_live and alignment.apart_from_holes in ("append", "retry")
+        may_go_on = not session.was_live and not request.exact
+        goes_on = may_go_on and alignment.apart_from_holes in ("append", "retry")
         branched = session.chat_id == request.branch_of or session.forked_from == safe_name(request.chat_id)
         forks = bool(anothers) and (branched or not goes_on)
         return Candidate(session, tree, alignment, forks or alignment.change == "fork")

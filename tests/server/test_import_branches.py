@@ -167,3 +167,16 @@ async def test_a_chat_with_an_id_of_its_own_goes_on_live_and_so_does_its_branch(
         assert report["added"] == 0
     assert (await live.http.get("/v1/sessions")).json()["total"] == 2
     assert len(await shown(live, trunk["id"])) == 9 and len(await shown(live, branch["id"])) == 9
+
+
+async def test_a_branch_of_an_imported_chat_is_told_by_the_name_of_its_file(
+    live: Live, fake: FakeOpenAI
+) -> None:
+    """The extension tells it; the chat that was imported has another."""
+    (trunk,) = (await put(live, chat(*TRUNK), name="Mira.jsonl"))["sessions"]
+    fake.script(says("Once ..."))
+    tag = {"metadata": {"chat_id": "Branch", "chat_file": "Branch", "character": "Mira", "user_name": "Alex"}}
+    branch = (await send(live, SHOWN, "Tell me a tale.", **tag)).headers["x-session-id"]
+    assert branch != trunk["id"]
+    assert await shown(live, trunk["id"]) == SHOWN
+    assert await origins(live) == {"Mira": "", "Branch": "Mira"}

@@ -50,6 +50,8 @@ What DESIGN leaves open is settled here as follows.
   behind, for that one may have the file's name.
 - A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
   what a chat that it branched off begins with is that one's, unless ids tell.
+- An imported chat takes the id under which it goes on. A branch of it that goes on first, under an id that is no
+  file's name, cannot be told from it.
 - An id that all branches of a chat have tells none of their files from another's. A branch whose file was
   imported without one of its own, and whose window shows nothing but what it has in common with another chat, may go on
   as a branch of that one: a file shows a chat whole, also what was deleted before the window. With the id that
