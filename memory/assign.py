@@ -177,9 +177,15 @@ class Assigner:
         anothers = request.chat_id and session.chat_id and request.chat_id != session.chat_id
         may_go_on = not session.was_live and not request.exact
         goes_on = may_go_on and alignment.apart_from_holes in ("append", "retry")
-        branched = session.chat_id == request.branch_of or session.forked_from == safe_name(request.chat_id)
-        forks = bool(anothers) and (branched or not goes_on)
-        return Candidate(session, tree, alignment, forks or alignment.change == "fork")
+        is_kin = _branched_off(request, session)
+        forks = bool(anothers) and (is_kin or not goes_on)
+        return Candidate(session, tree, alignment, forks or alignment.change == "fork", is_kin)
+
+
+def _branched_off(request: Request, session: Session) -> bool:
+    """Whether a request's chat says that it is a branch of a session, or the session that it is one of the chat."""
+    of_it = bool(request.branch_of) and request.branch_of == session.chat_id
+    return of_it or (bool(request.chat_id) and session.forked_from == safe_name(request.chat_id))
 
 
 def _fork(candidate: Candidate, session_id: str) -> Assignment:

@@ -28,6 +28,8 @@ class Candidate(NamedTuple):
     alignment: Alignment
     is_fork: bool
     """Its line stays as it is: what comes is a new session of its tree."""
+    is_kin: bool = False
+    """One says that it branched off the other."""
 
     def rank(self) -> tuple[float, ...]:
         """A line that just goes on first (another chat may have gone on with the same words), then most in
@@ -54,7 +56,7 @@ class Candidate(NamedTuple):
     def tells(self) -> bool:
         """Whether the window belongs to this session, or to one that shares its tree."""
         stored = sum(i is not None for i in self.alignment.rows)
-        shares = not self.is_fork or stored >= SHARED_BY_A_FORK
+        shares = not self.is_fork or self.is_kin or stored >= SHARED_BY_A_FORK
         return shares and _identifies(self.alignment, self.tree, self.glued())
 
     def is_mostly_shown(self) -> bool:

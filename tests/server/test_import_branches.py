@@ -180,3 +180,16 @@ async def test_a_branch_of_an_imported_chat_is_told_by_the_name_of_its_file(
     assert branch != trunk["id"]
     assert await shown(live, trunk["id"]) == SHOWN
     assert await origins(live) == {"Mira": "", "Branch": "Mira"}
+
+
+@pytest.mark.parametrize("order", list(permutations(["Mira", "Mira - Branch #1"])))
+async def test_a_branch_of_two_messages_shares_them_with_its_main_chat(
+    live: Live, order: tuple[str, ...]
+) -> None:
+    branch = [*MIRA[:2], line("Mira", "Once ...", 6), line("Alex", "And then?", 7)]
+    files = {"Mira": chat(*TRUNK), "Mira - Branch #1": chat(*branch, header=of("Mira"))}
+    for name in order:
+        await put(live, files[name], name=f"{name}.jsonl")
+    assert await origins(live) == {"Mira": "", "Mira - Branch #1": "Mira"}
+    exported = (await live.http.get("/v1/export")).text
+    assert exported.count("My sister is called Ines.") == 1
