@@ -141,6 +141,8 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
     """
     parts = said_paragraphs(row)
     for mark, said in readings(row.role, parts):
+        if _is_beside_a_message(said, parts, row, path, tree):
+            continue
         for i in tree.within(mark):
             here, there = beside(row.role, parts, mark), beside(row.role, tree.paragraphs(i), mark)
             rest, more = there.glue, here.glue
@@ -156,6 +158,14 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
                 reading.settled.append(Settled(i, part.text, part.fingerprint))
                 return replace(part, fingerprint=tree.fingerprint(i))
     return None
+
+
+def _is_beside_a_message(
+    said: Sequence[str], parts: Sequence[str], row: Incoming, path: Path, tree: TreeView
+) -> bool:
+    """Whether what stands beside some paragraphs of a row is a message of the path, and so not glued to them."""
+    marks = (fingerprint(row.role, part) for part in parts if part not in said)
+    return any(i in path for mark in marks for i in tree.ids_of(mark))
 
 
 def _says_more(i: int, said: Sequence[str], tree: TreeView, reading: Reading) -> bool:

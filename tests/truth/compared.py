@@ -164,7 +164,7 @@ class Compared:
         self.kept, self.kept_shown = kept, shown
         if tells_id:
             self.ids.add(self.id_of_chat)
-        if tells_id and (self.tells_kind or self.chat.asked):
+        if tells_id and (self.tells_kind or kept.session.was_live):
             self.owners[kept.session.session_id].add(self.id_of_chat)
         named = {one for one in self.owners[kept.session.session_id] if one[0]}
         assert len(named) < 2, f"memory has one session of {named}"
