@@ -223,3 +223,15 @@ async def test_the_same_words_in_the_same_place_are_of_the_one_who_says_them_now
         kept = await memory.tell("chat-1", ChatEvent.model_validate({**told, "messages": said}))
     assert kept is not None
     assert [(message.speaker, message.text) for message in kept.path[2:]] == [("Tobias", "Yes.")]
+
+
+async def test_a_message_is_no_glue_of_the_one_that_it_is_merged_with(memory: Memory) -> None:
+    """The reply between two messages was hidden, and the instructions moved on from the second."""
+    first = [CARD, character(GREETING)]
+    await memory.turn([*first, user("One.")], ["Two."], chat_id="chat-1")
+    said = [*first, user("One."), character("Two."), user("Three.", INSTRUCTIONS)]
+    await memory.turn(said, ["Four."], chat_id="chat-1")
+    hidden = [*first, user("One.", "Three."), character("Four."), user("Five.", INSTRUCTIONS)]
+    kept = await memory.turn(hidden, ["Six."], chat_id="chat-1")
+    shown = [*texts(kept)[:-2], "Five.", "Six."]
+    assert "\n\n".join(shown) == "\n\n".join([GREETING, "One.", "Three.", "Four.", "Five.", "Six."])
