@@ -14,7 +14,8 @@ from typing import Protocol
 from memory.alignment import Alignment, Change, users_of, with_moved
 from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
-from memory.path import Path, PathBuilder, encode
+from memory.other_line import line_elsewhere, on_another_line
+from memory.path import Path, PathBuilder
 from memory.places import merged_before, place_before
 from memory.reading import Reading, may_be, read
 from memory.reuse import stored_again
@@ -89,10 +90,10 @@ def _align(
         return _unmatched(window, path, tree, begins_at)
     known = sum(bool(tree.ids_of(row.fingerprint)) for row in window)
     if known >= len(found) + TELLING_ROWS or (pinned and not found):
-        line = _line_elsewhere(window, path, tree)
+        line = line_elsewhere(window, path, tree)
         if line is not None and len(matches(window, line, tree)) > len(found):
             elsewhere = _align(window, line, tree, pinned=True, continues=continues)
-            return _on_another_line(elsewhere, path, tree, "edit" if pinned else "fork")
+            return on_another_line(elsewhere, path, tree, "edit" if pinned else "fork")
     if not found:
         return _unmatched(window, path, tree)
     return _matched(window, path, tree, found, pinned=pinned, continues=continues)
@@ -273,47 +274,3 @@ def _lone(window: Sequence[Incoming], path: Path, tree: TreeView, *, again: bool
     laid = PathBuilder(path.ranges)
     rows = _rows(window, tree, [], laid)
     return Alignment("append", laid.ranges, rows, 0, 0, [], 0, [], len(path), "append", [])
-
-
-def _line_elsewhere(window: Sequence[Incoming], path: Path, tree: TreeView) -> Path | None:
-    """The line of the newest user message of the window that the tree holds, off the session's path.
-
-    Where it leaves the path its head is the path's: what was deleted there is no part of the line either.
-    """
-    for said in reversed(window):
-        ids = tree.ids_of(said.fingerprint) if said.role == "user" else ()
-        if ids:
-            line, parent = [ids[-1]], tree.parent(ids[-1])
-            dropped = _ancestors(path[0], tree)
-            while parent is not None and parent not in path and parent not in dropped:
-                line.append(parent)
-                parent = tree.parent(parent)
-            at = None if parent is None else path.position(parent)
-            head = [] if at is None else path.between(0, at + 1)
-            return Path([*head, *encode(reversed(line))])
-    return None
-
-
-def _ancestors(message_id: int, tree: TreeView) -> set[int]:
-    """The messages that a message was stored after."""
-    found: set[int] = set()
-    parent = tree.parent(message_id)
-    while parent is not None:
-        found.add(parent)
-        parent = tree.parent(parent)
-    return found
-
-
-def _on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: Change) -> Alignment:
-    """An alignment with another line of the tree, as a change of the session's own path."""
-    shown = Path(alignment.path)
-    left = [i for i in path if i not in shown]
-    return replace(
-        alignment,
-        change=change,
-        apart_from_holes=change,
-        left=left,
-        left_users=users_of(left, tree),
-        holes=[],
-        hole_after=[],
-    )

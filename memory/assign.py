@@ -138,7 +138,7 @@ class Assigner:
         for key in found:
             yield key
         if any(row.glued or row.merged for row in window):
-            parts = [part for row in window for part in paragraphs_of(row, NO_TREE)]
+            parts = [part for row in window for part in paragraphs_of(row)]
             parts = [*at_the_seams(window), *parts]
             for key in await self._finder.holding(request.owner, [part.fingerprint for part in parts]):
                 if key not in found:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from memory.incoming import Incoming
+from memory.name_field import are_others
 from memory.path import Path
 from memory.subsequence import longest_common
 from memory.transcript import TreeView
@@ -129,15 +130,13 @@ def _settled(
         ]
         found[n] = min(
             [match, *choices],
-            key=lambda m: (_unevenness(before, m, after), _is_anothers(window[m.row], m, tree), -m.position),
+            key=lambda m: (
+                _unevenness(before, m, after),
+                are_others(window[m.row].speaker, tree.speaker(m.message_id)),
+                -m.position,
+            ),
         )
     return found
-
-
-def _is_anothers(row: Incoming, match: Match, tree: TreeView) -> bool:
-    """Whether the row tells another speaker than the message has."""
-    speaker = tree.speaker(match.message_id)
-    return bool(row.speaker and speaker) and row.speaker != speaker
 
 
 def _between(positions: Sequence[tuple[int, int]], low: int, high: int) -> Sequence[tuple[int, int]]:

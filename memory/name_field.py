@@ -28,6 +28,11 @@ def in_field(name: str) -> str:
     return _NOT_TAKEN.sub(lambda found: "__" if found[0] > "\uffff" else "_", name)[:LONGEST]
 
 
+def are_others(name: str, other: str) -> bool:
+    """Whether two names are of two people: both are known, and neither is the other in the form of the field."""
+    return bool(name and other) and name != other and in_field(name) != other and in_field(other) != name
+
+
 def forms(names: Iterable[str]) -> dict[str, str]:
     """Of the names that the field does not take as they are, the first by each form."""
     named: dict[str, str] = {}

@@ -71,10 +71,10 @@ def _may_be_glue(part: str, tree: TreeView) -> bool:
     return tree.is_glue(mark) or any(part in tree.paragraphs(i)[1:] for i in tree.glued_to(mark))
 
 
-def paragraphs_of(row: Incoming, tree: TreeView) -> list[Incoming]:
+def paragraphs_of(row: Incoming) -> list[Incoming]:
     """The row's paragraphs as rows."""
     parts = paragraphs(row.text) if row.glued or row.merged else []
-    return [row] if len(parts) < 2 else [row_part(row, [part], tree) for part in parts]
+    return [row] if len(parts) < 2 else [row_part(row, [part], NO_TREE) for part in parts]
 
 
 def at_the_seams(window: Sequence[Incoming]) -> list[Incoming]:

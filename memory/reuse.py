@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 
-from memory.name_field import in_field
+from memory.name_field import are_others
 from memory.path import Path, PathBuilder
 from memory.places import stands_before
 from memory.transcript import TreeView
@@ -48,11 +48,7 @@ def _absent(
 ) -> list[int]:
     """The equal messages that the path does not have, and that nobody else said."""
     equal = (i for i in tree.ids_of(fingerprint) if i not in later and i not in laid)
-    return [i for i in equal if not _is_anothers(tree.speaker(i), speaker)]
-
-
-def _is_anothers(known: str, speaker: str) -> bool:
-    return bool(known and speaker) and speaker != known and in_field(speaker) != in_field(known)
+    return [i for i in equal if not are_others(tree.speaker(i), speaker)]
 
 
 def _is_ahead(message_id: int | None, laid: PathBuilder, later: Container[int]) -> bool:

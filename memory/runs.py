@@ -51,8 +51,6 @@ def stored_part(row: Incoming, parts: Sequence[str], tree: TreeView) -> Incoming
 def row_part(row: Incoming, parts: Sequence[str], tree: TreeView) -> Incoming:
     """Some paragraphs of a row as a row, of whose name leads them where the tree knows that one."""
     text = joined(parts)
-    name = prefix_of(
-        text, [row.speaker, *tree.speakers(row.role)] if row.speaker else tree.speakers(row.role)
-    )
+    name = prefix_of(text, filter(None, (row.speaker, *tree.speakers(row.role))))
     part = row_of(row.role, name or row.speaker, text, [], row.index)
     return replace(part, glued=row.glued, merged=row.merged)

@@ -9,7 +9,7 @@ import pytest
 from graph.checkpoints import thread
 from graph.context import TurnContext
 from graph.state import Turn
-from models.encoding import Encoding
+from tests.fakes.waited_for import waited_for
 from tests.fakes.wire import Fail
 from tests.graph.conftest import Machine
 
@@ -17,16 +17,7 @@ from tests.graph.conftest import Machine
 @pytest.fixture
 def asked(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that somebody waits for, as they are asked for."""
-    texts: list[str] = []
-    encode = machine.resources.embedder.encode
-
-    async def noted(text: str, *, urgent: bool = False) -> Encoding:
-        if urgent:
-            texts.append(text)
-        return await encode(text, urgent=urgent)
-
-    monkeypatch.setattr(machine.resources.embedder, "encode", noted)
-    return texts
+    return waited_for(machine.resources.embedder, monkeypatch)
 
 
 async def test_a_text_is_asked_for_once_whatever_stands_before_it(machine: Machine, asked: list[str]) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pytest
+
 from server.sessions.protocol import ChatEvent
 from server.sillytavern import Markers
 from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
@@ -10,6 +14,22 @@ from tests.truth.front_end import Style, Wanted, request
 from tests.truth.held import Kept
 from tests.truth.lines import said_in
 from tests.truth.memory_under_test import Memory
+
+
+async def talked(
+    memory: Memory, chat: Chat, style: Style, turns: Sequence[tuple[str, str, str]]
+) -> tuple[list[Said], Kept]:
+    """A chat of these turns (persona, what the user says, the reply), and what memory has of it."""
+    said, told = [Said("assistant", "Mira", [GREETING])], {"x-chat-id": chat.chat_id} if chat.chat_id else {}
+    kept: Kept | None = None
+    for persona, text, reply in turns:
+        chat.user = persona
+        said.append(Said("user", persona, [text]))
+        body = request(chat, said, style, Wanted(speaker="Mira", note=NOTE))
+        kept = await memory.ask(body, told, [reply], Markers())
+        said.append(Said("assistant", "Mira", [reply]))
+    assert kept is not None
+    return said, kept
 
 
 async def test_a_note_is_not_settled_by_what_is_asked_behind_the_instructions(memory: Memory) -> None:
@@ -62,18 +82,8 @@ async def test_a_phrase_of_two_personas_under_a_note_is_led_by_the_name_of_the_f
 ) -> None:
     """What one of them said is shown without a name, for it is the present one: that says nothing of the other."""
     chat, semi = Chat(["Mira"], "chat-1"), Style(mode="semi", note_depth=2)
-    said = [Said("assistant", "Mira", [GREETING])]
-    for persona, text, reply in (
-        ("Alex", "Yes.", "Two."),
-        ("Sam", "Yes.", "Four."),
-        ("Alex", "Five.", "Six."),
-    ):
-        chat.user = persona
-        said.append(Said("user", persona, [text]))
-        body = request(chat, said, semi, Wanted(speaker="Mira", note=NOTE))
-        kept = await memory.ask(body, {"x-chat-id": "chat-1"}, [reply], Markers())
-        said.append(Said("assistant", "Mira", [reply]))
-    assert kept is not None
+    turns = (("Alex", "Yes.", "Two."), ("Sam", "Yes.", "Four."), ("Alex", "Five.", "Six."))
+    said, kept = await talked(memory, chat, semi, turns)
     assert kept.path[3].speaker == "Sam"
     assert kept.path[3].text.startswith("Sam: Yes.")
     body = request(
@@ -88,16 +98,8 @@ async def test_a_phrase_of_two_personas_under_a_note_is_led_by_the_name_of_the_f
 async def test_a_phrase_led_by_a_name_is_that_ones_where_it_may_stand_in_either_place(memory: Memory) -> None:
     """The chat was cut back to a phrase that another persona said later on, and its greeting was edited."""
     chat = Chat(["Mira"])
-    said = [Said("assistant", "Mira", [GREETING])]
-    for persona, text, reply in (
-        ("Alex", "One.", "Two."),
-        ("Alex", "Nods.", "Four."),
-        ("Sam", "Nods.", "Six."),
-    ):
-        chat.user = persona
-        said.append(Said("user", persona, [text]))
-        await memory.ask(request(chat, said, Style(), Wanted(speaker="Mira")), {}, [reply], Markers())
-        said.append(Said("assistant", "Mira", [reply]))
+    turns = (("Alex", "One.", "Two."), ("Alex", "Nods.", "Four."), ("Sam", "Nods.", "Six."))
+    said, _ = await talked(memory, chat, Style(), turns)
     shown = [Said("assistant", "Mira", ["Come in."]), *said[1:4]]
     kept = await memory.ask(request(chat, shown, Style(), Wanted(speaker="Mira")), {}, ["Seven."], Markers())
     assert kept is not None
@@ -212,17 +214,20 @@ async def test_a_phrase_under_a_note_is_not_another_personas_under_the_same_note
     ]
 
 
-async def test_the_same_words_in_the_same_place_are_of_the_one_who_says_them_now(memory: Memory) -> None:
-    """In a group Mira's answer was deleted, and Tobias gave the same; the front-end reported both."""
-    asked = [{"role": "assistant", "name": "Mira", "content": GREETING}, {**user("Who?"), "name": "Alex"}]
+@pytest.mark.parametrize(("first", "second"), [("Mira", "Tobias"), ("ミラ", "アレ")])
+async def test_the_same_words_in_the_same_place_are_of_the_one_who_says_them_now(
+    memory: Memory, first: str, second: str
+) -> None:
+    """In a group one's answer was deleted, and another gave the same; the front-end reported both."""
+    asked = [{"role": "assistant", "name": first, "content": GREETING}, {**user("Who?"), "name": "Alex"}]
     await memory.turn([CARD, *asked], ["I."], chat_id="chat-1")
-    for name in ("Mira", "Tobias"):
+    for name in (first, second):
         told = {"type": "reply", "is_group": True, "user_name": "Alex"}
         await memory.tell("chat-1", ChatEvent.model_validate({**told, "messages": asked}))
         said = [*asked, {"role": "assistant", "name": name, "content": "Yes."}]
         kept = await memory.tell("chat-1", ChatEvent.model_validate({**told, "messages": said}))
     assert kept is not None
-    assert [(message.speaker, message.text) for message in kept.path[2:]] == [("Tobias", "Yes.")]
+    assert [(message.speaker, message.text) for message in kept.path[2:]] == [(second, "Yes.")]
 
 
 async def test_a_message_is_no_glue_of_the_one_that_it_is_merged_with(memory: Memory) -> None:

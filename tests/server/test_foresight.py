@@ -9,6 +9,7 @@ import pytest
 
 from models.encoding import Encoding
 from tests.fakes.openai_server import FakeOpenAI
+from tests.fakes.waited_for import waited_for
 from tests.fakes.wire import says
 from tests.server.live import Live, idle
 
@@ -26,16 +27,7 @@ QUESTION = "What did the tide take?"
 @pytest.fixture
 def asked(live: Live, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The texts that somebody waits for, as they are asked for."""
-    texts: list[str] = []
-    encode = live.resources.embedder.encode
-
-    async def noted(text: str, *, urgent: bool = False) -> Encoding:
-        if urgent:
-            texts.append(text)
-        return await encode(text, urgent=urgent)
-
-    monkeypatch.setattr(live.resources.embedder, "encode", noted)
-    return texts
+    return waited_for(live.resources.embedder, monkeypatch)
 
 
 async def send(live: Live, chat: list[dict[str, str]], **headers: str) -> str:

@@ -1,0 +1,55 @@
+"""Another line of a tree: where a window shows what the tree holds off a session's path."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from memory.alignment import Alignment, Change, users_of
+from memory.incoming import Incoming
+from memory.path import Path, encode
+from memory.transcript import TreeView
+
+
+def line_elsewhere(window: Sequence[Incoming], path: Path, tree: TreeView) -> Path | None:
+    """The line of the newest user message of the window that the tree holds, off the session's path.
+
+    Where it leaves the path its head is the path's: what was deleted there is no part of the line either.
+    """
+    for said in reversed(window):
+        ids = tree.ids_of(said.fingerprint) if said.role == "user" else ()
+        if ids:
+            line, parent = [ids[-1]], tree.parent(ids[-1])
+            dropped = _ancestors(path[0], tree)
+            while parent is not None and parent not in path and parent not in dropped:
+                line.append(parent)
+                parent = tree.parent(parent)
+            at = None if parent is None else path.position(parent)
+            head = [] if at is None else path.between(0, at + 1)
+            return Path([*head, *encode(reversed(line))])
+    return None
+
+
+def on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: Change) -> Alignment:
+    """An alignment with another line of the tree, as a change of the session's own path."""
+    shown = Path(alignment.path)
+    left = [i for i in path if i not in shown]
+    return replace(
+        alignment,
+        change=change,
+        apart_from_holes=change,
+        left=left,
+        left_users=users_of(left, tree),
+        holes=[],
+        hole_after=[],
+    )
+
+
+def _ancestors(message_id: int, tree: TreeView) -> set[int]:
+    """The messages that a message was stored after."""
+    found: set[int] = set()
+    parent = tree.parent(message_id)
+    while parent is not None:
+        found.add(parent)
+        parent = tree.parent(parent)
+    return found
