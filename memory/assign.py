@@ -75,7 +75,9 @@ class Assigner:
         if session is None or not request.whose.told or request.is_lone:
             return session
         own = request.whose.may_have(session)
-        if not (session.is_group or request.whose.is_group) or (request.exact and own):
+        if request.exact:
+            return session if own else None
+        if not (session.is_group or request.whose.is_group):
             return session
         tree = await self._transcript.tree(session.key)
         candidate = self.candidate(session, tree, request.read_for(tree))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from memory.incoming import BLANK_LINE, Incoming, fingerprint
 from memory.stored import Message
 
+_LED = re.compile(r"\A[^:\n]{1,64}:\s*(?=\S)")
 MOST_PARAGRAPHS = 24
 """Of longer messages only the first and last so many paragraphs are looked at."""
 
@@ -23,6 +25,16 @@ def said_paragraphs(row: Incoming) -> list[str]:
     return paragraphs(text.removeprefix(f"{row.speaker}:") if row.speaker else text)
 
 
+def unled(text: str) -> str:
+    """A text without what may be a speaker's name that leads it."""
+    return _LED.sub("", text)
+
+
+def bare(parts: Sequence[str]) -> str:
+    """Paragraphs as one text, each without what may be a speaker's name."""
+    return joined([unled(part) for part in parts])
+
+
 def joined(parts: Sequence[str]) -> str:
     return "\n\n".join(parts)
 
@@ -34,9 +46,19 @@ def glue_of(parts: Sequence[str]) -> set[int]:
 
 def readings(role: str, parts: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
     """What was said if the rest was glued on: fingerprint and paragraphs of every shorter run of them."""
+    for mark, first, last in _shorter(role, parts):
+        yield mark, parts[first:last]
+
+
+def _shorter(role: str, parts: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+    """Every shorter run with its fingerprint, also without what may be a speaker's name that leads it."""
     for first, last in runs(len(parts)):
         if last - first < len(parts):
-            yield fingerprint(role, joined(parts[first:last])), parts[first:last]
+            said = joined(parts[first:last])
+            yield fingerprint(role, said), first, last
+            bare = unled(said) if first else said
+            if bare != said:
+                yield fingerprint(role, bare), first, last
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +79,8 @@ class Beside:
 
 
 def beside(role: str, parts: Sequence[str], said: int) -> Beside:
-    """What stands beside the run of paragraphs that has the fingerprint `said`, which is one of them."""
-    first, last = next(
-        (first, last)
-        for first, last in runs(len(parts))
-        if fingerprint(role, joined(parts[first:last])) == said
-    )
+    """What stands beside the shorter run of paragraphs that has the fingerprint `said`, which is one of them."""
+    first, last = next((first, last) for mark, first, last in _shorter(role, parts) if mark == said)
     return Beside(glue_of(parts[:first]), glue_of(parts[last:]))
 
 

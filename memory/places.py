@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memory.glue import joined, readings, said_paragraphs
+from memory.glue import bare, joined, paragraphs, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.transcript import TreeView
@@ -58,13 +58,15 @@ def merged_before(
 
 def _merged(rows: Sequence[Incoming], message_id: int, tree: TreeView) -> int:
     """How many of the last rows, at least two, are a message together; 0: none are."""
+    together = {tree.fingerprint(message_id), fingerprint(tree.role(message_id), bare(tree.paragraphs(message_id)))}
     said: list[str] = []
     for row in reversed(rows):
         if row.role != tree.role(message_id):
             break
         text = row.text.lstrip()
         said.insert(0, text.removeprefix(f"{row.speaker}:").strip() if row.speaker else text.strip())
-        if len(said) > 1 and fingerprint(row.role, joined(said)) == tree.fingerprint(message_id):
+        parts = [part for text in said for part in paragraphs(text)]
+        if len(said) > 1 and {fingerprint(row.role, text) for text in (joined(said), bare(parts))} & together:
             return len(said)
     return 0
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from memory.glue import MOST_PARAGRAPHS, beside, glue_of, joined, paragraphs, readings, said_paragraphs
+from memory.glue import MOST_PARAGRAPHS, bare, beside, glue_of, joined, paragraphs, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.runs import StoredRuns, row_part, stored_part
@@ -182,11 +182,11 @@ def _says_more(i: int, said: Sequence[str], tree: TreeView, reading: Reading) ->
 
 def _is_rest(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:
     """Whether the rows before this one show what comes before it in a message: it was stored merged."""
-    parts = list(tree.paragraphs(i))
-    shown = len(said_paragraphs(row))
-    before = parts[: len(parts) - shown]
-    starts = {fingerprint(row.role, joined(before[n:])) for n in range(len(before))}
-    return bool(reading.rows) and reading.rows[-1].fingerprint in starts
+    parts = tree.paragraphs(i)
+    before = parts[: len(parts) - len(said_paragraphs(row))]
+    starts = {fingerprint(row.role, bare(before[n:])) for n in range(len(before))}
+    shown = paragraphs(reading.rows[-1].text) if reading.rows else []
+    return fingerprint(row.role, bare(shown)) in starts
 
 
 def _learn(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> None:

@@ -15,6 +15,7 @@ from graph.state import ChatMessage, Turn, TurnState
 from memory.align import Aligner, Alignment, align, with_moved
 from memory.assigned import AssignedTurns
 from memory.files import safe_name
+from memory.glue import unled
 from memory.incoming import text_of, without
 from memory.names import Prompt
 from memory.path import Path
@@ -88,7 +89,7 @@ class Reconcile:
         system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] in SYSTEM_ROLES)
         absent = await self.transcript.messages(key, alignment.holes)
         said = {m.id: without(m.speaker, m.text.strip()) for m in absent}
-        moved = {i for i, text in said.items() if text and text in system}
+        moved = {i for i, text in said.items() if text and unled(text) in system}
         return with_moved(alignment, moved) if moved else alignment
 
     async def _aligned(self, turn: Turn, key: TreeKey, session: Session | None) -> Alignment:

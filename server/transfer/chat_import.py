@@ -72,12 +72,14 @@ async def _laid(resources: Resources, chat: ChatFile, place: Place) -> _Laying:
 async def _went_on(resources: Resources, found: Assignment, laid: _Laying) -> bool:
     """Whether the stored chat holds later messages than the file, which is an older copy then.
 
-    What the file holds hidden or as a swipe is no more than its user put away, and what the file never had before in
-    the place of the last messages is an edit of them: replies are dated by when they began.
+    What the file holds hidden, as a swipe or without what was glued to it is no more than its user put away, and
+    what the file never had before in the place of the last messages is an edit of them: replies are dated by when
+    they began.
     """
     alignment = found.alignment
     before = Path(alignment.path).slice(0, alignment.head)
-    gone = [i for i in (*before, *alignment.holes, *alignment.left) if i not in laid.taken]
+    held = laid.taken.union(*(laid.tree.within(row.fingerprint) for row in alignment.window))
+    gone = [i for i in (*before, *alignment.holes, *alignment.left) if i not in held]
     stored = await resources.transcript.messages(found.key, gone)
     left = [message for message in stored if message.id in alignment.left]
     edited = {message.id for message in left} if _are_edited(left, alignment) else set()

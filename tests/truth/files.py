@@ -64,6 +64,9 @@ class Files(User):
         newest = max(date for said in self.chat.said if not said.gone for date in said.dates)
         is_older = any(message.created_at > newest for message in self._lacking(before))
         assert is_older and before and got == _said(before.path), difference(got, wanted)
+        others = [left for other in self._alike() for left in other.left]
+        if any(got == lines_of(left) for left in others) and got != lines_of(self.chat.shown):
+            return
         if kept.session.session_id == self.chat.session_id:
             self.requests += 1
             self._remember(kept, self.chat.shown, tells_id=tells_id)
