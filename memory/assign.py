@@ -197,15 +197,15 @@ def _fork(candidate: Candidate, session_id: str) -> Assignment:
 
 
 def _fits(candidate: Candidate, request: Request) -> bool:
-    """Whether a window may belong to a session. One that has the chat's id under another character's name is
-    the same chat, its character renamed, where they share more than a greeting and "hi"; so is a group's with a
-    chat that is none. What one person said is not shared with another who says the same."""
+    """Whether a window may belong to a session. One under another character's name is the same chat, its character
+    renamed, where they share more than a greeting and "hi"; so is a group's with a chat that is none. What one
+    person said is not shared with another who says the same."""
     session = candidate.session
     if session.person and session.person != request.user:
         return False
-    has_id = bool(request.chat_id) and session.chat_id == request.chat_id
-    renamed = has_id and not request.whose.may_have(session)
-    shows_another = renamed or session.is_group != (request.shows_group or request.whose.is_group)
+    whose = request.whose if request.whose.told else Whose(request.character, request.shows_group)
+    shows_group = request.shows_group or whose.is_group
+    shows_another = not whose.may_have(session) or session.is_group != shows_group
     return candidate.tells() and (not shows_another or candidate.alignment.matched >= SHARED_BY_A_FORK)
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from memory.incoming import BLANK_LINE, Incoming, fingerprint
+from memory.incoming import BLANK_LINE, LIKE_A_NAME, Incoming, fingerprint
 from memory.stored import Message
 
-_LED = re.compile(r"\A[^:\n]{1,64}:\s*(?=\S)")
 MOST_PARAGRAPHS = 24
 """Of longer messages only the first and last so many paragraphs are looked at."""
 
@@ -27,7 +25,8 @@ def said_paragraphs(row: Incoming) -> list[str]:
 
 def unled(text: str) -> str:
     """A text without what may be a speaker's name that leads it."""
-    return _LED.sub("", text)
+    led = LIKE_A_NAME.match(text)
+    return text[led.end() :] if led else text
 
 
 def bare(parts: Sequence[str]) -> str:

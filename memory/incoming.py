@@ -14,6 +14,8 @@ from memory.turns import pieces, text_of_parts
 ROLES = ("user", "assistant")
 SYSTEM = ("system", "developer")
 BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
+LIKE_A_NAME = re.compile(r"([^\s:*\"\[{<(][^\n:*\"]{0,39}): *(?=\S)")
+"""What may be a speaker's name before a text."""
 BRACKETED = re.compile(r"\[[^\]\n]+\]")
 MOST_FINGERPRINTS = 32_768
 """About 5 MB."""
@@ -141,7 +143,8 @@ class _Cast:
     def turns(self, role: str, text: str, stored_at: Callable[[str], int], *, glued: bool) -> list[str]:
         """A text cut before every paragraph that a name leads, where one leads the first.
 
-        Where all messages have names, what stands before the first name was glued on, and is none.
+        Where all messages have names, what stands before the first name was glued on, and is none; but a message
+        that is stored may be led by a name that nobody told.
         """
         names = [*self.always.of(role), *self.now_and_then.of(role)]
         if not names:
@@ -149,7 +152,8 @@ class _Cast:
         parts = BLANK_LINE.split(text)
         starts = [n for n, part in enumerate(parts) if prefix_of(part, names)]
         has_glue_before = glued and bool(self.always.of(role))
-        if not has_glue_before and (len(starts) < 2 or starts[0]):
+        is_led = not starts and LIKE_A_NAME.match(text) is not None
+        if (is_led and stored_at(text)) or (not has_glue_before and (len(starts) < 2 or starts[0])):
             return [text]
         cuts = pieces(parts, starts, [stored_at] * len(starts))
         return [text_of_parts(parts[first:end]) for first, end in cuts]

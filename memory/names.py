@@ -7,16 +7,16 @@ the session, whatever looks like a name is taken for one.
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from memory.glue import MOST_PARAGRAPHS, joined, said_paragraphs
+from memory.glue import MOST_PARAGRAPHS, joined, said_paragraphs, unled
 from memory.incoming import (
     BLANK_LINE,
+    LIKE_A_NAME,
     ROLES,
     Incoming,
     Speakers,
@@ -30,7 +30,6 @@ from memory.name_field import forms, in_field, with_names
 from memory.transcript import TreeView
 from memory.tree_shape import NO_TREE
 
-LIKE_A_NAME = re.compile(r"([^\s:*\"\[{<(][^\n:*\"]{0,39}): \S")
 MOST_GUESSES = 16
 """Names guessed for a request, those that lead most of its paragraphs."""
 MOST_SPEAKERS = 64
@@ -140,28 +139,34 @@ def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incom
             whole = fingerprint(row.role, f"{lead}:{row.text.lstrip()[len(row.speaker) + 1 :]}")
             if tree.ids_of(whole):
                 return replace(row, speaker="" if lead == row.speaker else row.speaker, fingerprint=whole)
-        return _as_merged(row, tree, names)
+        return _as_merged(row, tree, names, [])
     name = prefix_of(row.text, tree.speakers(row.role))
     if name:
         led = replace(row, speaker=name, fingerprint=fingerprint(row.role, without(name, row.text.lstrip())))
         return led if tree.ids_of(led.fingerprint) else row
-    for name in [row.speaker] if row.speaker else names:
-        for lead in _written_as(name):
-            named = fingerprint(row.role, f"{lead}: {row.text}")
-            if tree.ids_of(named):
-                return replace(row, fingerprint=named)
-    return _as_merged(row, tree, names)
+    leads = [lead for name in ([row.speaker] if row.speaker else names) for lead in _written_as(name)]
+    for lead in leads:
+        named = fingerprint(row.role, f"{lead}: {row.text}")
+        if tree.ids_of(named):
+            return replace(row, fingerprint=named)
+    return _as_merged(row, tree, names, leads)
 
 
-def _as_merged(row: Incoming, tree: TreeView, names: Sequence[str]) -> Incoming:
-    """The row, or one that the tree holds with one of these names before the second or a later message that was
-    merged into it: the user had another then."""
+def _as_merged(row: Incoming, tree: TreeView, names: Sequence[str], leads: Sequence[str]) -> Incoming:
+    """The row, or one that the tree holds of the same messages merged, as they were written when the user had
+    another name: with one of `leads` before the first, with one of `names` before a later one, without those that
+    stand there now.
+    """
     parts = said_paragraphs(row)[:MOST_PARAGRAPHS] if row.merged else []
-    for n in range(1, len(parts)):
-        for name in names:
-            led = fingerprint(row.role, joined([*parts[:n], f"{name}: {parts[n]}", *parts[n + 1 :]]))
-            if tree.ids_of(led):
-                return replace(row, fingerprint=led)
+    without_names = [*parts[:1], *map(unled, parts[1:])]
+    for said in (parts, without_names) if without_names != parts else (parts,):
+        named = (
+            [*said[:n], f"{name}: {said[n]}", *said[n + 1 :]] for n in range(1, len(said)) for name in names
+        )
+        for written in map(joined, (said, *named)):
+            for text in (written, *(f"{lead}: {written}" for lead in leads)):
+                if tree.ids_of(mark := fingerprint(row.role, text)):
+                    return replace(row, fingerprint=mark)
     return row
 
 

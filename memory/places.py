@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from memory.glue import bare, joined, paragraphs, readings, said_paragraphs
+from memory.glue import MOST_PARAGRAPHS, bare, joined, paragraphs, readings, said_paragraphs
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.transcript import TreeView
@@ -56,9 +56,22 @@ def merged_before(
     return None
 
 
+def merged_rows(window: Sequence[Incoming], new: set[int], ids: Sequence[int], tree: TreeView) -> set[int]:
+    """Those of the `new` rows that are one of the last messages of `ids` with the rows beside them."""
+    found: set[int] = set()
+    for end in (n + 1 for n in new):
+        rows = window[max(0, end - MOST_PARAGRAPHS) : end]
+        for i in ids[-FARTHEST_EDIT:]:
+            found.update(range(end - _merged(rows, i, tree), end))
+    return found & new
+
+
 def _merged(rows: Sequence[Incoming], message_id: int, tree: TreeView) -> int:
     """How many of the last rows, at least two, are a message together; 0: none are."""
-    together = {tree.fingerprint(message_id), fingerprint(tree.role(message_id), bare(tree.paragraphs(message_id)))}
+    together = {
+        tree.fingerprint(message_id),
+        fingerprint(tree.role(message_id), bare(tree.paragraphs(message_id))),
+    }
     said: list[str] = []
     for row in reversed(rows):
         if row.role != tree.role(message_id):

@@ -15,6 +15,7 @@ from graph.resources import Resources
 from memory.assignment import Assignment, Request
 from memory.files import safe_name
 from memory.path import Path
+from memory.places import merged_rows
 from memory.stored import Session
 from memory.transcript import Transcript
 from memory.whose import Whose
@@ -98,9 +99,9 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
         return found if found.alignment.matched else None
     if chat.live_id and await resources.catalog.of_chat(OWNER, chat.live_id):
         found = await _assigned(resources, chat)
-        if not _is_live_one(found, chat) and not chat.main_chat:
+        if not await _is_live_one(resources.transcript, found, chat) and not chat.main_chat:
             found = await _assigned(resources, chat, chat_id=chat.live_id)
-        return found if _is_live_one(found, chat) else None
+        return found if await _is_live_one(resources.transcript, found, chat) else None
     return None
 
 
@@ -122,7 +123,7 @@ def _ids_of(chat: ChatFile, name: str) -> list[str]:
     return [safe_name(name), safe_name(f"{chat.character}/{name}")] if name else []
 
 
-def _is_live_one(found: Assignment, chat: ChatFile) -> bool:
+async def _is_live_one(transcript: Transcript, found: Assignment, chat: ChatFile) -> bool:
     """Whether a chat is the very line that has its id, and not the origin of it or a branch.
 
     A branch shows no more than an edit of the line either. A chat that is none made the id itself, and is the line
@@ -136,9 +137,11 @@ def _is_live_one(found: Assignment, chat: ChatFile) -> bool:
         return False
     if not alignment.left_users or alignment.matched == len(alignment.window):
         return True
-    new = [row.role for row, i in zip(alignment.window, alignment.rows, strict=True) if i not in session.path]
-    ends_anew = alignment.window[-1].role == "assistant" and alignment.rows[-1] not in session.path
-    went_another_way = ends_anew and max(alignment.left_users, new.count("user")) >= USERS_OF_A_BRANCH
+    new = {n for n, i in enumerate(alignment.rows) if i not in session.path}
+    new -= merged_rows(alignment.window, new, alignment.left, await transcript.tree(found.key))
+    ends_anew = alignment.window[-1].role == "assistant" and len(alignment.rows) - 1 in new
+    users = sum(alignment.window[n].role == "user" for n in new)
+    went_another_way = ends_anew and max(alignment.left_users, users) >= USERS_OF_A_BRANCH
     return not chat.main_chat and not went_another_way
 
 

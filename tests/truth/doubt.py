@@ -110,8 +110,9 @@ class Doubt:
             if untold:
                 yield [s for s in shown if s.said not in untold]
             if self.looks_continued and shown[-1].said not in self.window:
-                last = Shown(shown[-2].said, sent(shown[-2].text, self.style) + shown[-1].text)
-                yield [*shown[:-2], last]
+                begun = sent(shown[-2].text, self.style)
+                for text in (begun, begun.rstrip()) if self.merging else (begun,):
+                    yield [*shown[:-2], Shown(shown[-2].said, text + shown[-1].text)]
 
     def _untold(self, told: Set[str]) -> list[Said]:
         """What the user said under a name that is not told, merged before what they say under theirs."""
