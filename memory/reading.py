@@ -163,9 +163,12 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
 def _is_beside_a_message(
     said: Sequence[str], parts: Sequence[str], row: Incoming, path: Path, tree: TreeView
 ) -> bool:
-    """Whether what stands beside some paragraphs of a row is a message of the path, and so not glued to them."""
-    marks = (fingerprint(row.role, part) for part in parts if part not in said)
-    return any(i in path for mark in marks for i in tree.ids_of(mark))
+    """Whether what stands beside some paragraphs of a row is a message, and so not glued to them: one of the path, or
+    one that left it and is not known as glue."""
+    others = [part for part in parts if part not in said]
+    marks = [(fingerprint(row.role, part), fingerprint("system", part)) for part in others]
+    on_path = any(i in path for mark, _ in marks for i in tree.ids_of(mark))
+    return on_path or any(tree.ids_of(mark) and not tree.is_glue(glue) for mark, glue in marks)
 
 
 def _says_more(i: int, said: Sequence[str], tree: TreeView, reading: Reading) -> bool:
