@@ -141,7 +141,7 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
     """
     parts = said_paragraphs(row)
     for mark, said in readings(row.role, parts):
-        if _is_beside_a_message(said, parts, row, path, tree):
+        if _is_beside_a_message(said, parts, row, path, tree, reading):
             continue
         for i in tree.within(mark):
             here, there = beside(row.role, parts, mark), beside(row.role, tree.paragraphs(i), mark)
@@ -161,14 +161,20 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
 
 
 def _is_beside_a_message(
-    said: Sequence[str], parts: Sequence[str], row: Incoming, path: Path, tree: TreeView
+    said: Sequence[str], parts: Sequence[str], row: Incoming, path: Path, tree: TreeView, reading: Reading
 ) -> bool:
-    """Whether what stands beside some paragraphs of a row is a message, and so not glued to them: one of the path, or
-    one that left it and is not known as glue."""
-    others = [part for part in parts if part not in said]
-    marks = [(fingerprint(row.role, part), fingerprint("system", part)) for part in others]
-    on_path = any(i in path for mark, _ in marks for i in tree.ids_of(mark))
-    return on_path or any(tree.ids_of(mark) and not tree.is_glue(glue) for mark, glue in marks)
+    """Whether what stands beside some paragraphs of a row is a message, and so not glued to them: one of the path,
+    one that left it and is not known as glue, or a part of an unsettled one that no other row shows."""
+    here = {mark for mark, _ in readings(row.role, said)} | {fingerprint(row.role, joined(said))}
+    for part in (part for part in parts if part not in said):
+        mark = fingerprint(row.role, part)
+        ids = tree.ids_of(mark)
+        if any(i in path for i in ids) or (ids and not tree.is_glue(fingerprint("system", part))):
+            return True
+        unsettled = (tree.fingerprints_of(i) for i in tree.within(mark) if i in path)
+        if any(here.isdisjoint(marks) and reading.shown.isdisjoint(marks) for marks in unsettled):
+            return True
+    return False
 
 
 def _says_more(i: int, said: Sequence[str], tree: TreeView, reading: Reading) -> bool:

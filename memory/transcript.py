@@ -36,6 +36,10 @@ class TreeView(Protocol):
 
     def fingerprint(self, message_id: int) -> int: ...
 
+    def fingerprints_of(self, message_id: int) -> list[int]:
+        """The fingerprint that a message has, and those it may turn out to have."""
+        ...
+
     def role(self, message_id: int) -> str: ...
 
     def speaker(self, message_id: int) -> str:
