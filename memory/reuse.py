@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from itertools import takewhile
 
 from memory.name_field import are_others
 from memory.path import Path, PathBuilder
@@ -41,6 +42,16 @@ def equal_child(
     """The message of this speaker's that was stored after the one laid last."""
     absent = _absent(tree, laid, later, fingerprint, speaker)
     return next((i for i in absent if tree.parent(i) == laid.last), None)
+
+
+def same_reply(tree: TreeView, laid: PathBuilder, before: Path, fingerprint: int, speaker: str) -> int | None:
+    """The reply that a new one of the same words replaces: it stood on the session's path as it was `before`, with
+    nothing but replies between it and what is laid last."""
+    at = None if laid.last is None else before.position(laid.last)
+    replaced = before.slice(at + 1, at + 1 + LONGEST_ABSENCE) if at is not None else []
+    replies = takewhile(lambda i: tree.role(i) == "assistant", replaced)
+    same = (i for i in replies if tree.fingerprint(i) == fingerprint and i not in laid)
+    return next((i for i in same if not are_others(tree.speaker(i), speaker)), None)
 
 
 def _absent(

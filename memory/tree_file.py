@@ -90,7 +90,8 @@ class TreeFile:
         """Apply a turn; again it changes nothing, unless it had another outcome (a run that was rewound)."""
         old = self.lines.get(write.session_id)
         shape = self.loaded_shape()
-        turn = lay(write, shape, next_id(self._connection))
+        before = old.session.path if old else Path([])
+        turn = lay(write, shape, next_id(self._connection), before)
         again = old is not None and bool(write.turn_id) and old.last_turn_id == write.turn_id
         if old is not None and again and not turn.added and turn.laid.ranges == old.session.path.ranges:
             return Applied(old, [], [])

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from memory.bulk import BulkWrite
 from memory.path import Path, PathBuilder
-from memory.reuse import equal_child, stored_again
+from memory.reuse import equal_child, same_reply, stored_again
 from memory.stored import NewMessage, Session, TurnWrite
 from memory.tree_bulk import Placed
 from memory.tree_cards import put
@@ -39,11 +39,11 @@ class LaidTurn:
     """What is stored anew, by parent and fingerprint."""
 
 
-def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
+def lay(write: TurnWrite, shape: TreeShape, next_id: int, before: Path) -> LaidTurn:
     """Give every message of a turn its id; the work grows with the turn and the runs of its path.
 
-    A reply was said just now: a phrase that was said elsewhere is another message. Raises NotFound for an id that
-    the tree does not hold.
+    A reply was said just now: a phrase that was said elsewhere is another message, unless it replaces the same on
+    the session's path `before`. Raises NotFound for an id that the tree does not hold.
     """
     turn = LaidTurn()
     given = Path([run for run in write.path if run[0] > 0])
@@ -60,6 +60,8 @@ def lay(write: TurnWrite, shape: TreeShape, next_id: int) -> LaidTurn:
             turn.laid.add(turn.new_ids[-1])
     for reply in write.replies:
         stored = equal_child(shape, turn.laid, given, reply.fingerprint, reply.speaker)
+        if stored is None:
+            stored = same_reply(shape, turn.laid, before, reply.fingerprint, reply.speaker)
         turn.reply_ids.append(_placed(turn, reply, stored, shape, next_id))
     if turn.reply_ids:
         turn.laid.add(turn.reply_ids[0])

@@ -14,6 +14,7 @@ from memory.assignment import Assignment
 from memory.bulk import BulkDone, BulkMessage, BulkWrite, SessionLine, line_of
 from memory.glue import paragraphs
 from memory.incoming import Incoming
+from memory.names import as_stored
 from memory.path import Path, Ranges, encode
 from memory.settled import settled_by
 from memory.stored import Message, Session
@@ -164,7 +165,8 @@ class _Laying:
 
     def _stored_beside(self, said: Incoming, parent: int | None) -> int | None:
         """The stored message that a line beside the path is; it may have been said after other messages."""
-        known = [i for i in self.tree.ids_of(said.fingerprint) if i not in self.taken]
+        mark = as_stored(said, self.tree).fingerprint
+        known = [i for i in self.tree.ids_of(mark) if i not in self.taken]
         found = next((i for i in known if self.tree.parent(i) == parent), known[0] if known else None)
         if found is not None:
             self.taken.add(found)
