@@ -133,7 +133,7 @@ class Doubt:
             untold = self._untold({self.chat.user})
             yield [Shown(said, said.text) for said in self.window] + reply
             yield [Shown(said, said.text) for said in self.window if said not in untold] + reply
-        for nearest in self._edits_of_the_nearest():
+        for nearest in self._edits_of_the_nearest(self.chat.shown):
             if nearest != self._head():
                 yield nearest + rest
         if self.merging:
@@ -148,6 +148,8 @@ class Doubt:
             rows = [(said.role, plain(said.text)) for said in self.window]
             if common(rows, lines_of(left)) >= common(rows, lines_of(self.chat.shown)):
                 yield self._head(left) + rest
+                for nearest in self._edits_of_the_nearest(left):
+                    yield nearest + rest
         for start in self._repetitions():
             yield self.chat.shown[:start] + rest
         for other in (*self._lines_that_may_be_meant(), *self._lines_beside_a_file()):
@@ -209,22 +211,22 @@ class Doubt:
             if lines[start] == rows[0] and common(rows, lines[start:]) >= told:
                 yield start
 
-    def _edits_of_the_nearest(self) -> Iterator[list[Shown]]:
-        """What stands before the window, when its first rows replace the nearest messages of their roles before the
-        first one that is known: the last one that said it, where it is a phrase that is said again."""
-        shown = {id(s.said): s.text for s in self.chat.shown}
+    def _edits_of_the_nearest(self, line: Sequence[Shown]) -> Iterator[list[Shown]]:
+        """What stands before the window on a line, when its first rows replace the nearest messages of their roles
+        before the first one that is known: the last one that said it, where it is a phrase that is said again."""
+        shown = {id(s.said): s.text for s in line}
         known = next((n for n, said in enumerate(self.window) if shown.get(id(said)) == said.text), 0)
         first = self.window[known]
-        places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
+        places = {id(s.said): n for n, s in enumerate(line)}
         starts = {places.get(id(first), 0)} if known else set()
         if known and plain(first.text) in COMMON:
             again = (first.role, plain(first.text))
-            starts |= {n for n, line in enumerate(lines_of(self.chat.shown)) if line == again}
+            starts |= {n for n, said in enumerate(lines_of(line)) if said == again}
         for head in starts:
             for said in reversed(self.window[:known]):
-                nearest = (n for n in reversed(range(head)) if self.chat.shown[n].said.role == said.role)
+                nearest = (n for n in reversed(range(head)) if line[n].said.role == said.role)
                 head = next(nearest, head)
-            yield self.chat.shown[:head]
+            yield list(line[:head])
 
     def _tells_little(self) -> bool:
         """Whether a window without an id shows too little of what memory knows of its chat."""
