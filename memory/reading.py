@@ -137,7 +137,8 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
     """The unsettled message of the path in whose place the row stands with other glue: both have what was said.
 
     What else the message has ends other rows now, or stands on the other side of what was said. What else the
-    row has is glue where it is known, or where the answer follows that was given without it.
+    row has is glue where it is known, or where the answer follows that was given without it and what stands before
+    it is what stood there: where that is gone it may be a part of this row.
     """
     parts = said_paragraphs(row)
     for mark, said in readings(row.role, parts):
@@ -150,7 +151,8 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
             is_glue = all(one in rest or one in reading.glue or tree.is_glue(one) for one in more)
             taken = any(i == other.id for other in reading.settled) or _says_more(i, said, tree, reading)
             stands = _stands_there(i, path, tree, reading) if is_glue else _follows(i, path, tree, reading)
-            if moved and not taken and stands and (reading.went_on or len(said) == 1):
+            apart = is_glue or not (here.before and reading.rows) or _is_after(i, path, tree, reading)
+            if moved and not taken and stands and apart and (reading.went_on or len(said) == 1):
                 part = row_part(row, said, tree)
                 reading.glue |= rest | more
                 if tree.ids_of(part.fingerprint):
@@ -208,12 +210,14 @@ def _learn(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> None:
 
 def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
     """Whether the row being read is where a message stands on the path: beside one of its neighbours."""
+    return _is_after(i, path, tree, reading) or _follows(i, path, tree, reading)
+
+
+def _is_after(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
+    """Whether the row before the one being read is what a message follows on the path."""
     at = path.position(i)
-    if at is None:
-        return False
     before = reading.rows[-1].fingerprint if reading.rows else None
-    is_after = at > 0 and before == tree.fingerprint(path[at - 1])
-    return is_after or _follows(i, path, tree, reading)
+    return at is not None and at > 0 and before == tree.fingerprint(path[at - 1])
 
 
 def _follows(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:

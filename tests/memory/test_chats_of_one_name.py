@@ -8,6 +8,9 @@ import pytest
 
 from memory.catalog import FILE, Catalog
 from memory.whose import Whose
+from server.sillytavern import Markers
+from tests.memory.messages import GREETING, character, texts, user
+from tests.truth.memory_under_test import Memory
 
 MIRA, TOBIAS = Whose("Mira"), Whose("Tobias")
 GROUP = Whose("Mira", is_group=True)
@@ -131,3 +134,34 @@ async def test_a_catalog_of_an_older_version_is_made_anew(front_end, transcript,
     assert await again.of_chat("local", "Main", MIRA) == mira
     assert await again.of_chat("local", "Main", TOBIAS) == tobias
     again.close()
+
+
+def tagged(chat_id: str, messages: list[dict[str, str]], **who: object) -> dict[str, object]:
+    """A request with what the extension tells."""
+    told = {"chat_id": chat_id, "chat_file": chat_id, "kind": "normal", "user_name": "Alex", **who}
+    return {"messages": messages, "metadata": told}
+
+
+async def test_a_groups_file_is_no_chat_of_its_members_that_begins_alike(memory: Memory) -> None:
+    """The extension tells both: nothing needs guessing."""
+    messages = [character(GREETING), user("Yes.")]
+    members = {"character": "Mira", "group_members": ["Mira", "Tobias"]}
+    group = await memory.ask(tagged("Main", messages, **members), {}, ["Aye."], Markers())
+    alone = await memory.ask(tagged("Main", messages, character="Mira"), {}, ["No."], Markers())
+    assert group is not None
+    assert alone is not None
+    assert alone.session.session_id != group.session.session_id
+    assert texts(await memory.kept("local", group.session.session_id))[-1] == "Aye."
+
+
+async def test_chats_of_two_characters_that_begin_alike_are_two(memory: Memory) -> None:
+    """No id and no tag: the prompt that front-ends begin with names who writes."""
+    found = []
+    for name, reply in (("Mira", "Aye."), ("Tobias", "No."), ("Mira", "Well.")):
+        main = f"Write {name}'s next reply in a fictional chat between {name} and Alex."
+        body = {"messages": [{"role": "system", "content": main}, character(GREETING), user("Hi")]}
+        kept = await memory.ask(body, {}, [reply], Markers())
+        assert kept is not None
+        found.append(kept.session.session_id)
+    assert found[0] != found[1]
+    assert found[0] == found[2]

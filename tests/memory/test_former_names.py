@@ -1,0 +1,128 @@
+"""The user had another name before: what was said then is the same whether a request writes that name or not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from server.sillytavern import Markers
+from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
+from tests.truth.chat import Chat, Said
+from tests.truth.chat_file import written
+from tests.truth.front_end import Style, Wanted, request
+from tests.truth.held import Kept
+from tests.truth.lines import plain
+from tests.truth.memory_under_test import Memory
+
+PLAIN = Style()
+SEMI = Style(mode="semi")
+MERGE = Style(mode="merge")
+
+
+def said_by(*lines: tuple[str, str]) -> list[Said]:
+    """Messages, of Mira's or of one who is the user."""
+    return [Said("assistant" if who == "Mira" else "user", who, [text]) for who, text in lines]
+
+
+async def ask(
+    memory: Memory, chat: Chat, said: Sequence[Said], reply: str, style: Style = PLAIN, **wanted: object
+) -> Kept:
+    """A request that shows these messages, and what memory has of the chat then."""
+    told = {"x-chat-id": chat.chat_id} if chat.chat_id else {}
+    body = request(chat, said, style, replace(Wanted(speaker="Mira"), **wanted))
+    kept = await memory.ask(body, told, [reply], Markers())
+    assert kept is not None
+    return kept
+
+
+async def test_a_file_holds_a_message_that_memory_saw_under_a_note_and_a_former_name(memory: Memory) -> None:
+    """The note was put before the name, so that it is not told where the message begins: no sign of a later chat."""
+    chat = Chat(["Mira"], "chat-1", name="chat-1")
+    chat.said = said_by(("Mira", GREETING), ("Alex", "Who is there?"))
+    await ask(memory, chat, chat.said, "I.")
+    chat.said += said_by(("Mira", "I."), ("Alex", "A storm comes."))
+    await ask(memory, chat, chat.said, "Let it.", SEMI)
+    chat.user, chat.said = "Sam", [*chat.said, *said_by(("Mira", "Let it."))]
+    kept = await ask(memory, chat, chat.said, "Let it.", replace(SEMI, note_depth=2), note=NOTE)
+    assert any("NOTE" in message.text for message in kept.path)
+    chat.said[2].swipes[0] = "I am."
+    await memory.take_file(written(chat, makes_id=False), "chat-1.jsonl")
+    session = await memory.transcript.session("local", kept.session.session_id)
+    assert session is not None
+    assert texts(await memory.kept("local", session.session_id)) == [one.text for one in chat.said]
+
+
+async def test_messages_of_two_names_that_were_stored_merged_are_found_apart(memory: Memory) -> None:
+    """The window begins with them, and the chat's earlier messages stay."""
+    chat = Chat(["Mira"], "chat-1")
+    said = said_by(("Mira", GREETING), ("Alex", "One."), ("Mira", "Two."))
+    await ask(memory, chat, said[:2], "Two.", SEMI)
+    said += said_by(
+        ("Alex", "Three."), ("Mira", "Four."), ("Alex", "Five."), ("Sam", "Six."), ("Alex", "Seven.")
+    )
+    await ask(memory, chat, said[:4], "Four.", SEMI)
+    await ask(memory, chat, said, "Eight.", SEMI)
+    said += said_by(("Mira", "Eight."), ("Sam", "Nine."))
+    chat.user = "Sam"
+    kept = await ask(memory, chat, said[5:], "Ten.", SEMI)
+    told = [plain(text) for text in texts(kept)]
+    assert told[:5] == [GREETING, "One.", "Two.", "Three.", "Four."]
+    assert " ".join(told[5:]) == "Five. Six. Seven. Eight. Nine. Ten."
+
+
+async def test_a_message_that_is_moved_stays_whatever_name_led_it(memory: Memory) -> None:
+    """Nobody told the name: it is a part of the text that memory has."""
+    chat, said = (
+        Chat(["Mira"], user="Sam"),
+        said_by(("Mira", GREETING), ("Alex", "My hat is blue."), ("Sam", "And?")),
+    )
+    await ask(memory, chat, said, "Two.")
+    said += said_by(("Mira", "Two."), ("Sam", "Three."))
+    kept = await ask(memory, chat, [said[0], *said[2:]], "Four.", moved=said[1:2])
+    assert [plain(text) for text in texts(kept)][:3] == [GREETING, "My hat is blue.", "And?"]
+
+
+async def test_a_message_under_a_name_that_nobody_told_is_no_note(memory: Memory) -> None:
+    """Names lead all that is said; memory began the chat when Alex was the user no more."""
+    chat, style = Chat(["Mira"], "chat-1", user="Sam"), replace(SEMI, names="content")
+    said = said_by(("Mira", GREETING), ("Alex", "One."), ("Mira", "Two."), ("Sam", "Three."))
+    await ask(memory, chat, said, "Four.", style)
+    said += said_by(("Mira", "Four."), ("Sam", "Five."))
+    await ask(memory, chat, said, "Six.", style)
+    said += said_by(("Mira", "Six."), ("Sam", "Seven."))
+    kept = await ask(memory, chat, said, "Eight.", style)
+    numbers = ("One.", "Two.", "Three.", "Four.", "Five.", "Six.", "Seven.", "Eight.")
+    assert [plain(text) for text in texts(kept)] == [GREETING, *numbers]
+
+
+async def test_merged_messages_of_two_names_are_stored_once(memory: Memory) -> None:
+    """What stood with Alex's name and without Sam's stands the other way round, once Alex is the user again."""
+    chat, said = (
+        Chat(["Mira"], "chat-1", user="Sam"),
+        said_by(("Mira", GREETING), ("Alex", "One."), ("Sam", "Two.")),
+    )
+    await ask(memory, chat, said, "Three.", MERGE)
+    chat.user, said = "Alex", [*said, *said_by(("Mira", "Three."), ("Alex", "Four."))]
+    kept = await ask(memory, chat, said, "Five.", MERGE)
+    stored = await memory.stored(kept.session.key)
+    assert sum("Two." in message.text for message in stored) == 1
+
+
+async def test_what_a_file_hides_is_known_by_whatever_name_led_it(memory: Memory) -> None:
+    chat = Chat(["Mira"], "chat-1", name="chat-1", user="Sam")
+    chat.said = said_by(("Mira", GREETING), ("Alex", "One."), ("Mira", "Two."), ("Sam", "Three."))
+    kept = await ask(memory, chat, chat.said, "Four.")
+    chat.said += said_by(("Mira", "Four."))
+    chat.said[1].hidden = True
+    report = await memory.take_file(written(chat, makes_id=False), "chat-1.jsonl")
+    assert (report.added, report.hidden) == (0, 0)
+    assert len(await memory.stored(kept.session.key)) == len(chat.said)
+
+
+async def test_a_note_before_a_line_with_a_colon_is_still_a_note(memory: Memory) -> None:
+    """What looks like a name is none: the line is found with the note and without."""
+    first = [CARD, character(GREETING), user("Rule one: be kind.", INSTRUCTIONS)]
+    await memory.turn(first, ["Aye."], chat_id="chat-1")
+    later = [*first[:2], user(NOTE, "Rule one: be kind."), character("Aye."), user("And two?", INSTRUCTIONS)]
+    kept = await memory.turn(later, ["Two."], chat_id="chat-1")
+    assert texts(kept) == [GREETING, "Rule one: be kind.", "Aye.", "And two?", "Two."]
