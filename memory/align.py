@@ -201,10 +201,12 @@ def _rows(
     later = set(known.values())
     last = found[-1].row if found else -1
     rows: list[int | None] = []
+    new = {-row - 1: said.fingerprint for row, said in enumerate(window)}
     for row, said in enumerate(window):
         stored = known.get(row)
         if stored is None:
-            stored = stored_again(tree, laid, later, said.fingerprint, said.speaker, inner=row < last)
+            mark, speaker = said.fingerprint, said.speaker
+            stored = stored_again(tree, laid, later, mark, speaker, inner=row < last, new=new)
         laid.add(-row - 1 if stored is None else stored)
         rows.append(stored)
     return rows

@@ -73,8 +73,9 @@ def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming])
     """Whether a window without an id belongs to the session it was aligned with; `glued` rows it has as well.
 
     A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
-    the session's beginning, chance matches must not lend a stranger's: it has to end where the session does,
-    or to have several messages in common that are not said all the time.
+    the session's beginning, chance matches must not lend a stranger's: it has to end where the session does, with
+    more than a phrase of the user's that is said again, or to have several messages in common that are not said all
+    the time.
     """
     window = alignment.window
     matched_users = alignment.matched_users + sum(row.role == "user" for row in glued)
@@ -90,9 +91,10 @@ def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming])
     known_users = max(known_users, matched_users)
     if not known_users or known_users * 2 < users - 1:
         return False
-    telling = sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known)
+    telling = [n for n in known if len(tree.ids_of(window[n].fingerprint)) == 1]
+    is_told = alignment.matched >= len(window) - 1 or any(window[n].role == "user" for n in telling)
     goes_on = matched_users > 0 and alignment.apart_from_holes in ("append", "retry")
-    return goes_on or telling + len(glued) >= TELLING
+    return (goes_on and (is_told or bool(glued))) or len(telling) + len(glued) >= TELLING
 
 
 def likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from itertools import takewhile
 
 from memory.name_field import are_others
@@ -17,7 +17,14 @@ COME_BACK = 2
 
 
 def stored_again(
-    tree: TreeView, laid: PathBuilder, later: Container[int], fingerprint: int, speaker: str, *, inner: bool
+    tree: TreeView,
+    laid: PathBuilder,
+    later: Container[int],
+    fingerprint: int,
+    speaker: str,
+    *,
+    inner: bool,
+    new: Mapping[int, int],
 ) -> int | None:
     """The message that goes on the path after what is `laid`, when the tree holds it; None: store it anew.
 
@@ -25,7 +32,8 @@ def stored_again(
     first. Within the path (`inner`) any equal message that left it comes back: it was hidden, or edited and
     edited back; one that was said after what comes later only where there is no other. At its end one comes
     back only when all that stood between it and the path has left, so that a common word said again is a new
-    message. What another said is not what `speaker` says; an empty one is not known.
+    message. What another said is not what `speaker` says; an empty one is not known. `new` has the fingerprints of
+    what is laid and not stored yet.
     """
     child = equal_child(tree, laid, later, fingerprint, speaker)
     if child is not None:
@@ -33,7 +41,7 @@ def stored_again(
     absent = _absent(tree, laid, later, fingerprint, speaker)[::-1]
     if inner:
         return min(absent, key=lambda i: _is_ahead(tree.parent(i), laid, later), default=None)
-    return next((i for i in absent if _belongs_here(tree, laid, later, i)), None)
+    return next((i for i in absent if _belongs_here(tree, laid, later, i, new)), None)
 
 
 def equal_child(
@@ -67,7 +75,9 @@ def _is_ahead(message_id: int | None, laid: PathBuilder, later: Container[int]) 
     return message_id is not None and message_id in later and message_id not in laid
 
 
-def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], message_id: int) -> bool:
+def _belongs_here(
+    tree: TreeView, laid: PathBuilder, later: Container[int], message_id: int, new: Mapping[int, int]
+) -> bool:
     """Whether its nearest ancestor on the path is followed by hardly more messages than have left in between,
     besides older ones that were hidden when it was said; where none have left it is another answer there, unless
     the one before it goes on in what follows: both were one message when it was answered."""
@@ -86,9 +96,12 @@ def _belongs_here(tree: TreeView, laid: PathBuilder, later: Container[int], mess
     instead = sum(i < 0 or not stands_before(i, message_id, tree) for i in following)
     if left:
         return instead <= left + COME_BACK
-    return not instead or (ancestor is not None and _goes_on(ancestor, following, tree))
+    return not instead or (ancestor is not None and _goes_on(ancestor, following, tree, new))
 
 
-def _goes_on(message_id: int, following: Sequence[int], tree: TreeView) -> bool:
-    """Whether all that follows a message is stored, and the same side's."""
-    return all(i in tree and tree.role(i) == tree.role(message_id) for i in following)
+def _goes_on(message_id: int, following: Sequence[int], tree: TreeView, new: Mapping[int, int]) -> bool:
+    """Whether all that follows a message is the same side's, and stored or a part of what the message was."""
+    role = tree.role(message_id)
+    return all(
+        tree.role(i) == role if i in tree else message_id in tree.within(new.get(i, 0)) for i in following
+    )

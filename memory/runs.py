@@ -7,7 +7,11 @@ from dataclasses import dataclass, replace
 
 from memory.glue import joined
 from memory.incoming import Incoming, prefix_of, row_of
+from memory.names import as_stored
 from memory.transcript import TreeView
+
+MOST_NAMED = 9
+"""Runs of fewer paragraphs are looked for with other names in them too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ def _laid(length: int, stored: Callable[[int, int], Incoming | None]) -> list[li
 def stored_part(row: Incoming, parts: Sequence[str], tree: TreeView) -> Incoming | None:
     """Some paragraphs of a row as a row, where the tree holds that."""
     part = row_part(row, parts, tree)
+    if len(parts) in range(2, MOST_NAMED):
+        part = as_stored(part, tree, [row.speaker] if row.speaker else tree.speakers(row.role))
     return part if tree.ids_of(part.fingerprint) else None
 
 

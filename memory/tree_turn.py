@@ -55,7 +55,9 @@ def lay(write: TurnWrite, shape: TreeShape, next_id: int, before: Path) -> LaidT
         else:
             inner = last_given is not None and last_given not in turn.laid
             new = write.new[-first - 1]
-            stored = stored_again(shape, turn.laid, given, new.fingerprint, new.speaker, inner=inner)
+            mark, speaker = new.fingerprint, new.speaker
+            added = {one.id: one.message.fingerprint for one in turn.added.values()}
+            stored = stored_again(shape, turn.laid, given, mark, speaker, inner=inner, new=added)
             turn.new_ids.append(_placed(turn, new, stored, shape, next_id))
             turn.laid.add(turn.new_ids[-1])
     for reply in write.replies:

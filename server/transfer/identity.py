@@ -128,7 +128,7 @@ async def _is_live_one(transcript: Transcript, found: Assignment, chat: ChatFile
 
     A branch shows no more than an edit of the line either. A chat that is none made the id itself, and is the line
     however much of its end was deleted; but one that ends with a reply that the line never had is the origin of the
-    branch that has the id now, or a copy.
+    branch that has the id now, or a copy. Where memory knows no other line of it, the reply was edited.
     """
     session, alignment = found.session, found.alignment
     if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
@@ -141,8 +141,9 @@ async def _is_live_one(transcript: Transcript, found: Assignment, chat: ChatFile
     new -= merged_rows(alignment.window, new, alignment.left, await transcript.tree(found.key))
     ends_anew = alignment.window[-1].role == "assistant" and len(alignment.rows) - 1 in new
     users = sum(alignment.window[n].role == "user" for n in new)
-    went_another_way = ends_anew and max(alignment.left_users, users) >= USERS_OF_A_BRANCH
-    return not chat.main_chat and not went_another_way
+    is_edited = alignment.rows[-1] is None and len(await transcript.lines(found.key)) == 1
+    replaced = users if is_edited else max(users, alignment.left_users)
+    return not chat.main_chat and not (ends_anew and replaced >= USERS_OF_A_BRANCH)
 
 
 async def _assigned(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from itertools import takewhile
+from itertools import groupby, takewhile
 from typing import Literal
 
 from tests.truth.chat import Chat, Said, Shown
@@ -177,8 +177,8 @@ class Compared:
             if other is self.chat or other.session_id != session_id or other.shown[0].said.origin not in ours:
                 continue
             theirs = {s.said.origin for s in other.shown}
-            replaced = _users_after(other.shown, ours)
-            if replaced <= _users_after(shown, theirs) <= replaced + 1:
+            replaced = _users_after(other.shown, ours, merged=self.merging)
+            if replaced <= _users_after(shown, theirs, merged=self.merging) <= replaced + 1:
                 self.chat.one_with.append(other)
                 other.one_with.append(self.chat)
         if self.chat.session_id not in ("", session_id):
@@ -186,7 +186,8 @@ class Compared:
         self.chat.session_id = session_id
 
 
-def _users_after(shown: Sequence[Shown], common: set[int]) -> int:
-    """User messages after the last one that is in common."""
+def _users_after(shown: Sequence[Shown], common: set[int], *, merged: bool) -> int:
+    """User messages after the last one that is in common; neighbours of one role may be one."""
     tail = takewhile(lambda s: s.said.origin not in common, reversed(shown))
-    return sum(role_of(s) == "user" for s in tail)
+    roles = [role for role, _ in groupby(tail, key=role_of)] if merged else [role_of(s) for s in tail]
+    return roles.count("user")

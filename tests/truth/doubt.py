@@ -14,7 +14,8 @@ What DESIGN leaves open is settled here as follows.
   message or two, the same was said by the same in the same order.
 - The window of a front-end that merges neighbours begins with the first of them. (One that begins inside
   of what memory first saw merged shows memory another message, which replaces the merged one; and one
-  that begins with messages it had not seen merged may leave the first of them before it.)
+  that begins with messages it had not seen merged may leave the first of them before it. What memory first saw
+  merged while a message between was hidden may stay so before a window that begins with that message.)
 - What post-processing glued to a message may stand in memory only while the message is marked unsettled.
   Instructions that became a message of the user's by themselves (without names before messages) cannot be
   told from one; they are one until a request shows the chat without them.
@@ -139,6 +140,8 @@ class Doubt:
         if self.merging:
             for cut in range(1, len(self._merged_with()) + 1):
                 yield self._head()[:-cut] + rest
+            if with_next := self._merged_with_next():
+                yield with_next + rest
             if len(self.window) > 1 and self.window[0].role == self.window[1].role:
                 for more in range(len(self._head()), len(self.chat.shown)):
                     yield self.chat.shown[:more] + rest
@@ -166,6 +169,15 @@ class Doubt:
         shown = {id(s.said) for s in self.chat.shown}
         first = next((said for said in self.window if id(said) in shown), self.window[0])
         return list(takewhile(lambda s: role_of(s) == first.role, reversed(self._head())))
+
+    def _merged_with_next(self) -> list[Shown]:
+        """What stands before the window, its last message merged with the next of its role in the window: what is
+        between them was hidden when memory first saw both."""
+        head = self._head()
+        said = next((one for one in self.window if head and one.role == role_of(head[-1])), None)
+        if said is None or said is self.window[0]:
+            return []
+        return [*head[:-1], Shown(head[-1].said, f"{head[-1].text}\n\n{said.text}")]
 
     def _earlier_head(self, earlier: Sequence[Shown]) -> list[Shown]:
         """What an earlier reading of the chat had before the window, its first message before an edit too."""
