@@ -10,7 +10,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
-from memory.glue import MOST_PARAGRAPHS, bare, beside, glue_of, joined, paragraphs, readings, said_paragraphs
+from memory.glue import (
+    MOST_PARAGRAPHS,
+    bare,
+    beside,
+    glue_of,
+    joined,
+    paragraphs,
+    readings,
+    runs,
+    said_paragraphs,
+)
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
 from memory.runs import StoredRuns, row_part, stored_part
@@ -142,9 +152,10 @@ def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> 
     """
     parts = said_paragraphs(row)
     for mark, said in readings(row.role, parts):
-        if _is_beside_a_message(said, parts, row, path, tree, reading):
+        unsettled = tree.within(mark)
+        if not unsettled or _is_beside_a_message(said, parts, row, path, tree, reading):
             continue
-        for i in tree.within(mark):
+        for i in unsettled:
             here, there = beside(row.role, parts, mark), beside(row.role, tree.paragraphs(i), mark)
             rest, more = there.glue, here.glue
             moved = rest and rest <= reading.tails and there.is_apart_from(here)
@@ -168,7 +179,9 @@ def _is_beside_a_message(
     """Whether what stands beside some paragraphs of a row is a message, and so not glued to them: one of the path,
     one that left it and is not known as glue, or a part of an unsettled one that no other row shows."""
     here = {mark for mark, _ in readings(row.role, said)} | {fingerprint(row.role, joined(said))}
-    for part in (part for part in parts if part not in said):
+    at = next(n for n in range(len(parts)) if list(parts[n : n + len(said)]) == list(said))
+    sides = (parts[:at], parts[at + len(said) :])
+    for part in (joined(side[first:last]) for side in sides for first, last in runs(len(side))):
         mark = fingerprint(row.role, part)
         ids = tree.ids_of(mark)
         if any(i in path for i in ids) or (ids and not tree.is_glue(fingerprint("system", part))):

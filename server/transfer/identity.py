@@ -140,7 +140,8 @@ async def _is_live_one(transcript: Transcript, found: Assignment, chat: ChatFile
     new = {n for n, i in enumerate(alignment.rows) if i not in session.path}
     new -= merged_rows(alignment.window, new, alignment.left, await transcript.tree(found.key))
     ends_anew = alignment.window[-1].role == "assistant" and len(alignment.rows) - 1 in new
-    users = sum(alignment.window[n].role == "user" for n in new)
+    parted = max((n for n, i in enumerate(alignment.rows) if i in session.path), default=-1)
+    users = sum(alignment.window[n].role == "user" for n in new if n > parted)
     is_edited = alignment.rows[-1] is None and len(await transcript.lines(found.key)) == 1
     replaced = users if is_edited else max(users, alignment.left_users)
     return not chat.main_chat and not (ends_anew and replaced >= USERS_OF_A_BRANCH)
