@@ -17,7 +17,8 @@ from memory.match import Match, Matches, matches
 from memory.other_line import line_elsewhere, on_another_line
 from memory.path import Path, PathBuilder
 from memory.places import merged_before, place_before
-from memory.reading import Reading, may_be, read
+from memory.read_rows import Reading, may_be
+from memory.reading import read
 from memory.reuse import stored_again
 from memory.stored import Settled
 from memory.transcript import TreeView

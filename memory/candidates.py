@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from memory.align import Alignment
 from memory.incoming import Incoming
-from memory.reading import may_be
+from memory.read_rows import may_be
 from memory.stored import Session
 from memory.transcript import TreeView
 

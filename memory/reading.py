@@ -7,50 +7,20 @@ instructions) to a message, with a blank line between.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import pairwise
 
-from memory.glue import (
-    MOST_PARAGRAPHS,
-    bare,
-    beside,
-    glue_of,
-    joined,
-    paragraphs,
-    readings,
-    runs,
-    said_paragraphs,
-)
+from memory.glue import MOST_PARAGRAPHS, glue_of, joined, paragraphs, said_paragraphs
 from memory.incoming import Incoming, fingerprint
 from memory.path import Path
+from memory.read_rows import Reading, may_be, moved_from, stands_there
 from memory.runs import StoredRuns, row_part, stored_part
-from memory.stored import Settled
 from memory.transcript import TreeView
 from memory.tree_shape import NO_TREE
+from memory.trims import trims, trims_both
 
 NEWEST_SEAMS = 8
 """Rows at the window's end of which the seams are looked at."""
-
-
-@dataclass(slots=True)
-class Reading:
-    """A window as its messages, and what it tells of stored messages that were unsettled."""
-
-    rows: list[Incoming] = field(default_factory=list)
-    settled: list[Settled] = field(default_factory=list)
-    glue: set[int] = field(default_factory=set)
-    """Paragraphs that turned out to be glue."""
-    shown: set[int] = field(default_factory=set)
-    """Fingerprints of the window's rows as they came."""
-    after: set[int] = field(default_factory=set)
-    """Fingerprints that the row after the one being read may turn out to have."""
-    tails: set[int] = field(default_factory=set)
-    """Their paragraphs but the first: of these some may be glue."""
-    went_on: bool = True
-    """The user said more after the row being read: a note in it would have moved."""
-    unnamed: set[str] = field(default_factory=set)
-    """Roles whose present speaker has no name before what they say: the user's too where the character's has none,
-    for then a name tells a former persona."""
 
 
 def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
@@ -105,9 +75,9 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
     if _is_stored(row, path, tree, reading):
         _learn(row, path, tree, reading)
         return [replace(row, unsettled=may_be_glued)]
-    settled = None if may_be_glued and not reading.went_on else _trims(row, path, tree, reading)
+    settled = None if may_be_glued and not reading.went_on else trims(row, path, tree, reading)
     if settled is None and may_be_glued and not newest:
-        settled = _trims_both(row, path, tree, reading)
+        settled = trims_both(row, path, tree, reading)
     if settled is not None:
         return [settled]
     if not (row.glued or (row.merged and len(parts) > 1)):
@@ -127,129 +97,17 @@ def _is_stored(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> b
     stands."""
     trimmed = {settled.id for settled in reading.settled}
     same = (i for i in tree.ids_of(row.fingerprint) if i not in trimmed)
-    if not any(_stands_there(i, path, tree, reading) for i in tree.within(row.fingerprint)):
+    if not any(stands_there(i, path, tree, reading) for i in tree.within(row.fingerprint)):
         return next(same, None) is not None
-    return any(i not in path or _stands_there(i, path, tree, reading) for i in same)
-
-
-def _trims(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incoming | None:
-    """The unsettled message of the path that the row shows without what was glued to it."""
-    for i in tree.within(row.fingerprint):
-        taken = any(i == other.id for other in reading.settled)
-        if _stands_there(i, path, tree, reading) and not (taken or _is_rest(row, i, tree, reading)):
-            reading.settled.append(Settled(i, row.text, row.fingerprint))
-            reading.glue |= _rest(row, tree.paragraphs(i), reading)
-            return replace(row, fingerprint=tree.fingerprint(i))
-    return None
-
-
-def _trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incoming | None:
-    """The unsettled message of the path in whose place the row stands with other glue: both have what was said.
-
-    What else the message has ends other rows now, or stands on the other side of what was said. What else the
-    row has is glue where it is known, or where the answer follows that was given without it and what stands before
-    it is what stood there: where that is gone it may be a part of this row.
-    """
-    parts = said_paragraphs(row)
-    for mark, said in readings(row.role, parts):
-        unsettled = tree.within(mark)
-        if not unsettled or _is_beside_a_message(said, parts, row, path, tree, reading):
-            continue
-        for i in unsettled:
-            here, there = beside(row.role, parts, mark), beside(row.role, tree.paragraphs(i), mark)
-            rest, more = there.glue, here.glue
-            moved = rest and rest <= reading.tails and there.is_apart_from(here)
-            is_glue = all(one in rest or one in reading.glue or tree.is_glue(one) for one in more)
-            taken = any(i == other.id for other in reading.settled) or _says_more(i, said, tree, reading)
-            stands = _stands_there(i, path, tree, reading) if is_glue else _follows(i, path, tree, reading)
-            apart = is_glue or not (here.before and reading.rows) or _is_after(i, path, tree, reading)
-            if moved and not taken and stands and apart and (reading.went_on or len(said) == 1):
-                part = row_part(row, said, tree)
-                reading.glue |= rest | more
-                if tree.ids_of(part.fingerprint):
-                    return part
-                reading.settled.append(Settled(i, part.text, part.fingerprint))
-                return replace(part, fingerprint=tree.fingerprint(i))
-    return None
-
-
-def _is_beside_a_message(
-    said: Sequence[str], parts: Sequence[str], row: Incoming, path: Path, tree: TreeView, reading: Reading
-) -> bool:
-    """Whether what stands beside some paragraphs of a row is a message, and so not glued to them: one of the path,
-    one that left it and is not known as glue, or a part of an unsettled one that no other row shows."""
-    here = {mark for mark, _ in readings(row.role, said)} | {fingerprint(row.role, joined(said))}
-    at = next(n for n in range(len(parts)) if list(parts[n : n + len(said)]) == list(said))
-    sides = (parts[:at], parts[at + len(said) :])
-    for part in (joined(side[first:last]) for side in sides for first, last in runs(len(side))):
-        mark = fingerprint(row.role, part)
-        ids = tree.ids_of(mark)
-        if any(i in path for i in ids) or (ids and not tree.is_glue(fingerprint("system", part))):
-            return True
-        unsettled = (tree.fingerprints_of(i) for i in tree.within(mark) if i in path)
-        if any(here.isdisjoint(marks) and reading.shown.isdisjoint(marks) for marks in unsettled):
-            return True
-    return False
-
-
-def _says_more(i: int, said: Sequence[str], tree: TreeView, reading: Reading) -> bool:
-    """Whether a paragraph of an unsettled message beside what was `said` is a message elsewhere, or all that may
-    have been said in another one."""
-    for part in (part for part in tree.paragraphs(i) if part not in said):
-        mark = fingerprint(tree.role(i), part)
-        others = (tree.paragraphs(j) for j in tree.within(mark) if j != i)
-        glue = (glue_of([other for other in parts if other != part]) for parts in others)
-        if tree.ids_of(mark) or any(all(one in reading.glue or tree.is_glue(one) for one in g) for g in glue):
-            return True
-    return False
-
-
-def _is_rest(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:
-    """Whether the rows before this one show what comes before it in a message: it was stored merged."""
-    parts = tree.paragraphs(i)
-    before = parts[: len(parts) - len(said_paragraphs(row))]
-    starts = {fingerprint(row.role, bare(before[n:])) for n in range(len(before))}
-    shown = paragraphs(reading.rows[-1].text) if reading.rows else []
-    return fingerprint(row.role, bare(shown)) in starts
+    return any(i not in path or stands_there(i, path, tree, reading) for i in same)
 
 
 def _learn(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> None:
     """A stored message that comes back in the place of itself with glue tells what the glue was."""
     if not any(i in path for i in tree.ids_of(row.fingerprint)):
         for i in tree.within(row.fingerprint):
-            if _stands_there(i, path, tree, reading):
-                reading.glue |= _rest(row, tree.paragraphs(i), reading)
-
-
-def _stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
-    """Whether the row being read is where a message stands on the path: beside one of its neighbours."""
-    return _is_after(i, path, tree, reading) or _follows(i, path, tree, reading)
-
-
-def _is_after(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
-    """Whether the row before the one being read is what a message follows on the path."""
-    at = path.position(i)
-    before = reading.rows[-1].fingerprint if reading.rows else None
-    return at is not None and at > 0 and before == tree.fingerprint(path[at - 1])
-
-
-def _follows(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
-    """Whether the row after the one being read is what follows a message on the path."""
-    at = path.position(i)
-    return at is not None and at + 1 < len(path) and tree.fingerprint(path[at + 1]) in reading.after
-
-
-def may_be(row: Incoming) -> set[int]:
-    """The row's fingerprint, and those it has without what may be glued to it."""
-    shorter = readings(row.role, said_paragraphs(row)) if row.glued else ()
-    return {row.fingerprint, *(fingerprint for fingerprint, _ in shorter)}
-
-
-def _rest(row: Incoming, parts: Sequence[str], reading: Reading) -> set[int]:
-    """A message's paragraphs that the row does not show, if other rows end with each: glue moves."""
-    shown = next((list(run) for fp, run in readings(row.role, parts) if fp == row.fingerprint), [])
-    rest = glue_of([part for part in parts if part not in shown])
-    return rest if rest <= reading.tails else set()
+            if stands_there(i, path, tree, reading):
+                reading.glue |= moved_from(row, tree.paragraphs(i), reading)
 
 
 def _without_glue(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Sequence[str]:

@@ -11,7 +11,6 @@ from server.sessions.protocol import ChatEvent
 from server.sillytavern import Markers
 from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
 from tests.truth.chat import USER, Chat, Said
-from tests.truth.chat_file import written
 from tests.truth.front_end import Style, Wanted, request
 from tests.truth.held import Kept
 from tests.truth.memory_under_test import Memory
@@ -269,55 +268,3 @@ async def test_what_replies_begin_with_tells_no_place_in_the_chat(memory: Memory
     kept = await memory.ask(body, {}, ["five."], Markers())
     assert kept is not None
     assert kept.path[0].text.endswith(GREETING)
-
-
-async def test_what_was_hidden_is_no_glue_of_the_message_that_it_is_merged_with(memory: Memory) -> None:
-    """The message that follows came with instructions, so that some of it may be glue; the hidden one came back."""
-    before = [CARD, character(GREETING), user("One."), character("Two.")]
-    await memory.turn([*before, user("Three.")], ["Four."])
-    await memory.turn([*before, user("Five.", INSTRUCTIONS)], ["Six."])
-    kept = await memory.turn(
-        [*before, user("Three.", "Five."), character("Six."), user("Seven.", INSTRUCTIONS)], ["Eight."]
-    )
-    assert "\n\n".join(texts(kept)).startswith(
-        "\n\n".join([GREETING, "One.", "Two.", "Three.", "Five.", "Six."])
-    )
-
-
-async def test_an_edited_message_is_no_glue_of_those_it_is_merged_with(memory: Memory) -> None:
-    """What was answered to it was deleted: three messages are one now, and the last one came with instructions."""
-    before = [CARD, character(GREETING)]
-    await memory.turn([*before, user("One.", "Two.", NOTE)], ["Yes."], chat_id="chat-1")
-    answered = [*before, user("One.", "Two."), character("Yes.")]
-    await memory.turn([*answered, user("Three.", INSTRUCTIONS)], ["Four."], chat_id="chat-1")
-    window = [*before, user("One, edited.", "Two.", "Three."), character("Four.")]
-    kept = await memory.turn([*window, user(NOTE, "Five.", INSTRUCTIONS)], ["Six."], chat_id="chat-1")
-    assert "\n\n".join(texts(kept)[1:]).startswith("One, edited.\n\nTwo.\n\nThree.\n\nFour.")
-
-
-async def test_a_swipe_of_the_same_words_is_the_same_reply(memory: Memory) -> None:
-    """The character spoke twice; what it said first is hidden, and the other is asked for again."""
-    said = [character(GREETING), user("One."), character("Two."), character("Nods.")]
-    await memory.turn([CARD, *said[:2]], ["Two."], chat_id="chat-1")
-    kept = await memory.tell("chat-1", event("reply", said))
-    assert kept is not None
-    stored = len(await memory.stored(kept.session.key))
-    await memory.tell("chat-1", event("hide", [*said[:2], said[3]]))
-    kept = await memory.turn([CARD, *said[:2]], ["Nods."], chat_id="chat-1")
-    assert texts(kept) == [GREETING, "One.", "Nods."]
-    assert len(await memory.stored(kept.session.key)) == stored
-
-
-async def test_a_file_that_holds_merged_messages_apart_is_the_live_chat(memory: Memory) -> None:
-    """The reply to both was stopped: the file shows less of it than memory was given."""
-    chat = Chat(["Mira"], "chat-1", name="Mira - 1", asked=True)
-    chat.said = [Said("assistant", "Mira", [GREETING])]
-    for text, reply in (("One.", "Two."), ("Three.", ""), ("Four.", "Five, and then six.")):
-        chat.said.append(Said("user", USER, [text]))
-        body = request(chat, chat.said, Style(mode="merge"), Wanted(speaker="Mira"), "yaml")
-        kept = await memory.ask(body, {}, [reply] if reply else [], Markers())
-        chat.said += [Said("assistant", "Mira", [reply])] if reply else []
-    assert kept is not None
-    chat.said[-1].swipes[0] = "Five,"
-    report = await memory.take_file(written(chat, makes_id=True), "Mira - 1.jsonl")
-    assert report.sessions[0].id == kept.session.session_id

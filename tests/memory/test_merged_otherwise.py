@@ -1,0 +1,131 @@
+"""Messages that post-processing merges with others than before: what was between them was hidden or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from server.sessions.protocol import ChatEvent
+from server.sillytavern import Markers
+from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
+from tests.truth.chat import USER, Chat, Said
+from tests.truth.chat_file import written
+from tests.truth.front_end import Style, Wanted, request
+from tests.truth.memory_under_test import Memory
+
+
+def event(kind: str, messages: Sequence[dict[str, Any]]) -> ChatEvent:
+    """What the extension reports."""
+    return ChatEvent.model_validate({"type": kind, "messages": messages})
+
+
+async def test_what_was_hidden_is_no_glue_of_the_message_that_it_is_merged_with(memory: Memory) -> None:
+    """The message that follows came with instructions, so that some of it may be glue; the hidden one came back."""
+    before = [CARD, character(GREETING), user("One."), character("Two.")]
+    await memory.turn([*before, user("Three.")], ["Four."])
+    await memory.turn([*before, user("Five.", INSTRUCTIONS)], ["Six."])
+    kept = await memory.turn(
+        [*before, user("Three.", "Five."), character("Six."), user("Seven.", INSTRUCTIONS)], ["Eight."]
+    )
+    assert "\n\n".join(texts(kept)).startswith(
+        "\n\n".join([GREETING, "One.", "Two.", "Three.", "Five.", "Six."])
+    )
+
+
+async def test_an_edited_message_is_no_glue_of_those_it_is_merged_with(memory: Memory) -> None:
+    """What was answered to it was deleted: three messages are one now, and the last one came with instructions."""
+    before = [CARD, character(GREETING)]
+    await memory.turn([*before, user("One.", "Two.", NOTE)], ["Yes."], chat_id="chat-1")
+    answered = [*before, user("One.", "Two."), character("Yes.")]
+    await memory.turn([*answered, user("Three.", INSTRUCTIONS)], ["Four."], chat_id="chat-1")
+    window = [*before, user("One, edited.", "Two.", "Three."), character("Four.")]
+    kept = await memory.turn([*window, user(NOTE, "Five.", INSTRUCTIONS)], ["Six."], chat_id="chat-1")
+    assert "\n\n".join(texts(kept)[1:]).startswith("One, edited.\n\nTwo.\n\nThree.\n\nFour.")
+
+
+async def test_a_swipe_of_the_same_words_is_the_same_reply(memory: Memory) -> None:
+    """The character spoke twice; what it said first is hidden, and the other is asked for again."""
+    said = [character(GREETING), user("One."), character("Two."), character("Nods.")]
+    await memory.turn([CARD, *said[:2]], ["Two."], chat_id="chat-1")
+    kept = await memory.tell("chat-1", event("reply", said))
+    assert kept is not None
+    stored = len(await memory.stored(kept.session.key))
+    await memory.tell("chat-1", event("hide", [*said[:2], said[3]]))
+    kept = await memory.turn([CARD, *said[:2]], ["Nods."], chat_id="chat-1")
+    assert texts(kept) == [GREETING, "One.", "Nods."]
+    assert len(await memory.stored(kept.session.key)) == stored
+
+
+async def test_a_file_that_holds_merged_messages_apart_is_the_live_chat(memory: Memory) -> None:
+    """The reply to both was stopped: the file shows less of it than memory was given."""
+    chat = Chat(["Mira"], "chat-1", name="Mira - 1", asked=True)
+    chat.said = [Said("assistant", "Mira", [GREETING])]
+    for text, reply in (("One.", "Two."), ("Three.", ""), ("Four.", "Five, and then six.")):
+        chat.said.append(Said("user", USER, [text]))
+        body = request(chat, chat.said, Style(mode="merge"), Wanted(speaker="Mira"), "yaml")
+        kept = await memory.ask(body, {}, [reply] if reply else [], Markers())
+        chat.said += [Said("assistant", "Mira", [reply])] if reply else []
+    assert kept is not None
+    chat.said[-1].swipes[0] = "Five,"
+    report = await memory.take_file(written(chat, makes_id=True), "Mira - 1.jsonl")
+    assert report.sessions[0].id == kept.session.session_id
+
+
+async def test_a_message_of_paragraphs_is_no_glue_of_the_one_it_is_merged_with(memory: Memory) -> None:
+    """What was answered to it was deleted, and the chat's beginning fell out of the window."""
+    before = [CARD, character(GREETING), user("One.", "And two.")]
+    await memory.turn(before, ["Three."], chat_id="chat-1")
+    answered = [*before, character("Three."), user("Four.", INSTRUCTIONS)]
+    await memory.turn(answered, ["Yes."], chat_id="chat-1")
+    window = [CARD, user("One.", "And two.", "Four."), character("Yes."), user("Five.", INSTRUCTIONS)]
+    kept = await memory.turn(window, ["Six."], chat_id="chat-1")
+    assert "\n\n".join(texts(kept)[:-2]) == "\n\n".join([GREETING, "One.", "And two.", "Four.", "Yes."])
+
+
+async def test_a_reply_swiped_back_is_the_same_although_what_it_answers_was_merged(memory: Memory) -> None:
+    """The front-end reports the two messages apart, and the reply that was given to both."""
+    said = [character(GREETING), user("One."), user("Two."), character("Three.")]
+    merged = [CARD, character(GREETING), user("One.", "Two.", INSTRUCTIONS)]
+    await memory.turn(merged, ["Three."], chat_id="chat-1")
+    await memory.turn(merged, ["Four."], chat_id="chat-1")
+    kept = await memory.tell("chat-1", event("swipe", said))
+    assert kept is not None
+    assert texts(kept) == [GREETING, "One.", "Two.", "Three."]
+    assert sum(m.text == "Three." for m in await memory.stored(kept.session.key)) == 1
+
+
+async def test_a_swipe_of_the_same_words_under_another_name_is_the_same_reply(memory: Memory) -> None:
+    """The user's messages are stored as one and as two; then the former persona is the user again."""
+    chat, strict = Chat(["Mira"], "chat-1", user="Sam"), Style(mode="strict")
+    said = [Said("assistant", "Mira", [GREETING]), Said("user", "Alex", ["One."])]
+    kept = None
+    for persona, name, text in (
+        ("Alex", "", ""),
+        ("Sam", "Alex", "Two.\n\n*Too.*"),
+        ("Sam", "Sam", "Three."),
+        ("Alex", "", ""),
+    ):
+        chat.user = persona
+        said += [Said("user", name, [text])] if name else []
+        body = request(chat, said, strict, Wanted(speaker="Mira"), "extension")
+        kept = await memory.ask(body, {}, ["Yes."], Markers())
+    assert kept is not None
+    stored = [message.text for message in await memory.stored(kept.session.key)]
+    assert sum("Three." in text for text in stored) == 1
+
+
+async def test_an_edit_in_a_file_is_no_sign_of_another_chat(memory: Memory) -> None:
+    """The last turn was deleted, the reply before it and an earlier message were edited: it is the live chat."""
+    chat = Chat(["Mira"], "chat-1", name="Mira - 1", asked=True)
+    chat.said = [Said("assistant", "Mira", [GREETING])]
+    for text, reply in (("One.", "Two."), ("Three.", "Four."), ("Five.", "Six."), ("Seven.", "Eight.")):
+        chat.said.append(Said("user", USER, [text]))
+        kept = await memory.ask(
+            request(chat, chat.said, Style(), Wanted(speaker="Mira"), "yaml"), {}, [reply], Markers()
+        )
+        chat.said.append(Said("assistant", "Mira", [reply]))
+    assert kept is not None
+    del chat.said[5:]
+    chat.said[1].swipes[0], chat.said[4].swipes[0] = "One, edited.", "Four, edited."
+    report = await memory.take_file(written(chat, makes_id=True), "Mira - 1.jsonl")
+    assert report.sessions[0].id == kept.session.session_id
