@@ -6,7 +6,7 @@ messages were trimmed) followed by every row of the window. What the window show
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Protocol
@@ -132,20 +132,37 @@ def _matched(
     if base == "fork" and pinned:
         base = "edit"
     apart: Change = "edit" if gaps.edited and base != "fork" else base
-    holes = [(after, i) for after, i in gaps.holes if i not in on_path]
+    holes = [
+        (after, i) for after, i in (*gaps.holes, *_left_out(rows, tail_rows, tail, tree)) if i not in on_path
+    ]
+    hidden = {i for _, i in holes}
     return Alignment(
         change="edit" if holes and apart != "fork" else apart,
         path=laid.ranges,
         rows=rows,
         matched=len(found),
         matched_users=sum(window[match.row].role == "user" for match in found),
-        left=[i for i in gaps.replaced + tail if i not in on_path],
+        left=[i for i in gaps.replaced + tail if i not in on_path and i not in hidden],
         left_users=left_users,
         holes=[i for _, i in holes],
         head=gaps.head,
         apart_from_holes=apart,
         hole_after=[after for after, _ in holes],
     )
+
+
+def _left_out(
+    rows: Sequence[int | None], tail_rows: Sequence[int], tail: Sequence[int], tree: TreeView
+) -> Iterator[tuple[int, int]]:
+    """The messages of the path's tail that stood before one that comes back, with the row after which they did."""
+    for row in tail_rows:
+        stored = rows[row]
+        parent = None if stored is None else tree.parent(stored)
+        before: list[int] = []
+        while parent is not None and parent in tail:
+            before.insert(0, parent)
+            parent = tree.parent(parent)
+        yield from ((row - 1, i) for i in before)
 
 
 @dataclass(slots=True)

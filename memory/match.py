@@ -113,7 +113,7 @@ def _settled(
     found: Matches, window: Sequence[Incoming], places: _Places, length: int, tree: TreeView
 ) -> Matches:
     """Where a phrase was matched that was said more than once, take the pair, of this phrase or of another
-    message beside it, that leaves its neighbourhood most even."""
+    message beside it, that leaves its neighbourhood most even; of such the one that goes on from the match before."""
     for n, match in enumerate(found):
         fingerprint = window[match.row].fingerprint
         if len(places.rows[fingerprint]) == 1 and _times_said(fingerprint, tree) == 1:
@@ -133,6 +133,7 @@ def _settled(
             key=lambda m: (
                 _unevenness(before, m, after),
                 are_others(window[m.row].speaker, tree.speaker(m.message_id)),
+                before is None or m.row - before.row != m.position - before.position,
                 -m.position,
             ),
         )

@@ -42,8 +42,9 @@ async def test_a_file_holds_a_message_that_memory_saw_under_a_note_and_a_former_
     await ask(memory, chat, chat.said, "I.")
     chat.said += said_by(("Mira", "I."), ("Alex", "A storm comes."))
     await ask(memory, chat, chat.said, "Let it.", SEMI)
-    chat.user, chat.said = "Sam", [*chat.said, *said_by(("Mira", "Let it."))]
-    kept = await ask(memory, chat, chat.said, "Let it.", replace(SEMI, note_depth=2), note=NOTE)
+    chat.user, asked = "Sam", chat.said
+    chat.said = [*asked, *said_by(("Mira", "Let it."))]
+    kept = await ask(memory, chat, asked, "Let it.", replace(SEMI, note_depth=1), note=NOTE)
     assert any("NOTE" in message.text for message in kept.path)
     chat.said[2].swipes[0] = "I am."
     await memory.take_file(written(chat, makes_id=False), "chat-1.jsonl")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from memory.whose import Whose
+from tests.memory.messages import CARD, GREETING, character, texts, user
+from tests.truth.memory_under_test import Memory
 
 HI = ("a:Welcome.", "u:hi")
 LONG = (*HI, "a:r0", "u:one", "a:r1", "u:two", "a:r2", "u:three")
@@ -101,3 +103,25 @@ async def test_a_groups_file_is_one_chat_too_when_all_that_it_showed_is_hidden(f
     assert (await front_end.transcript.sessions("local")).total == 1
     await front_end.send("a:Another group.", "u:anybody?", reply="a:Us.", **group)
     assert (await front_end.transcript.sessions("local")).total == 2
+
+
+async def test_a_branch_from_a_phrase_that_is_said_again_leaves_its_origin_as_it_was(front_end):
+    """It begins at the first place of the phrase, not with what was hidden between the first and the last."""
+    origin = ["a:Welcome.", "u:tell me", "a:r0", "u:one", "a:r1", "u:tell me", "a:r2", "u:two", "a:r3"]
+    await front_end.send(*origin[:-1], reply=origin[-1], chat_id="chat")
+    await front_end.send(*origin[:2], "u:other", reply="a:b1", chat_id="chat")
+    back = await front_end.send(*origin[2:], "u:three", reply="a:r4", chat_id="chat")
+    assert await front_end.path(back.session_id) == [*origin, "u:three", "a:r4"]
+
+
+async def test_a_message_that_is_moved_stays_where_its_chat_is_taken_up_again(memory: Memory) -> None:
+    """Another line had the id in between, and an extension shows the message in the system prompt."""
+    before = [character(GREETING), user("One."), character("Two."), character("The key is blue.")]
+    origin = [*before, user("Three."), character("Four.")]
+    await memory.turn([CARD, *origin[:-1]], ["Four."], chat_id="chat-1")
+    branch = [*before, user("Five."), character("Six."), user("Seven.")]
+    await memory.turn([CARD, *branch], ["Eight."], chat_id="chat-1")
+    moved = {"role": "system", "content": "Past events:\nThe key is blue."}
+    window = [CARD, moved, *before[:3], *origin[4:], user("Nine.")]
+    kept = await memory.turn(window, ["Ten."], chat_id="chat-1")
+    assert texts(kept) == [m["content"] for m in [*origin, user("Nine."), character("Ten.")]]

@@ -156,7 +156,9 @@ class Doubt:
         for start in self._repetitions():
             yield self.chat.shown[:start] + rest
         for other in (*self._lines_that_may_be_meant(), *self._lines_beside_a_file()):
-            yield self._head_of(other) + rest
+            yield self._head_of(other.shown) + rest
+        for left in (left for other in self.chat.one_with for left in other.left):
+            yield self._head_of(left) + rest
 
     def _head(self, shown: Sequence[Shown] | None = None) -> list[Shown]:
         """What was shown from before the window."""
@@ -208,10 +210,10 @@ class Doubt:
         alike = [other for other in others if common(rows, lines_of(other.shown)) >= told]
         return [*same, *alike]
 
-    def _head_of(self, other: Chat) -> list[Shown]:
-        """What a chat that was taken for this one shows from before the window."""
+    def _head_of(self, line: Sequence[Shown]) -> list[Shown]:
+        """What the line of a chat that was taken for this one shows from before the window."""
         before = {s.origin: s for s in self.chat.said[: self.chat.said.index(self.window[0])]}
-        return [Shown(before[s.said.origin], s.text) for s in other.shown if s.said.origin in before]
+        return [Shown(before[s.said.origin], s.text) for s in line if s.said.origin in before]
 
     def _repetitions(self) -> Iterator[int]:
         """Later places of what was shown at which the window may begin as well: the chat repeats itself."""
