@@ -63,6 +63,12 @@ class Candidate(NamedTuple):
         """Whether more of the session stands in the window than is left out where the window stands."""
         return self.alignment.matched > len(self.alignment.left) + len(self.alignment.holes)
 
+    def goes_on_here(self) -> bool:
+        """Whether more than a greeting and "hi" is common, or a window that leaves nothing of the user's out has
+        something of the session."""
+        matched = self.alignment.matched
+        return matched >= SHARED_BY_A_FORK or (matched > 0 and not self.alignment.left_users)
+
     def is_plain(self) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
         goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork

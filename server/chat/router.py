@@ -109,6 +109,7 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
         names=list(meant.names),
         is_group=meant.is_group,
         person=meant.user,
+        avatar=meant.avatar,
         spoken=meant.spoken,
         model=asked.model,
         sampling=asked.sampling,
