@@ -8,7 +8,7 @@ from typing import Protocol
 
 from memory.align import TELLING_ROWS, Aligner, align
 from memory.assignment import Assignment, Request, new_id
-from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest
+from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest, may_be_first
 from memory.files import safe_name
 from memory.path import Path
 from memory.reading import at_the_seams, paragraphs_of
@@ -80,7 +80,7 @@ class Assigner:
         tree = await self._transcript.tree(session.key)
         candidate = self.candidate(session, tree, request.read_for(tree))
         if is_first:
-            return session if candidate.goes_on_here() else None
+            return session if may_be_first(candidate.alignment) else None
         if own:
             return session if candidate.alignment.matched or len(request.window) < 2 else None
         return session if candidate.tells() and candidate.is_mostly_shown() else None

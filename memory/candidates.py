@@ -63,12 +63,6 @@ class Candidate(NamedTuple):
         """Whether more of the session stands in the window than is left out where the window stands."""
         return self.alignment.matched > len(self.alignment.left) + len(self.alignment.holes)
 
-    def goes_on_here(self) -> bool:
-        """Whether more than a greeting and "hi" is common, or a window that leaves nothing of the user's out has
-        something of the session."""
-        matched = self.alignment.matched
-        return matched >= SHARED_BY_A_FORK or (matched > 0 and not self.alignment.left_users)
-
     def is_plain(self) -> bool:
         """Whether it matches everything but at most one new row: no other can match better."""
         goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork
@@ -99,6 +93,12 @@ def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming])
     telling = sum(len(tree.ids_of(window[n].fingerprint)) == 1 for n in known)
     goes_on = matched_users > 0 and alignment.apart_from_holes in ("append", "retry")
     return goes_on or telling + len(glued) >= TELLING
+
+
+def may_be_first(alignment: Alignment) -> bool:
+    """Whether a window may be of a chat that never told whose it is: more than a greeting and "hi" is common, or
+    something, and nothing of the user's is left out."""
+    return alignment.matched >= SHARED_BY_A_FORK or (alignment.matched > 0 and not alignment.left_users)
 
 
 def likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from memory.alignment import Alignment
 from memory.glue import said_paragraphs
 from memory.incoming import Incoming
@@ -38,6 +40,15 @@ def renamed_by(alignment: Alignment, tree: TreeView, user_name: str) -> list[tup
         for i, name in said
         if name and (known := tree.speaker(i)) != name and (i in settled or known == in_field(name))
     ]
+
+
+def told_speakers(alignment: Alignment, tree: TreeView, told: Mapping[int, str]) -> list[tuple[int, str]]:
+    """The stored messages that have other speakers now, and these, as they are told by the rows' index: the user's
+    earlier messages became another persona's, or a character was renamed in what it said."""
+    said = [
+        (i, told[row.index]) for i, row in zip(alignment.rows, alignment.window, strict=True) if i is not None
+    ]
+    return [(i, name) for i, name in said if name not in ("", tree.speaker(i))]
 
 
 def _lost_its_name(i: int, row: Incoming, tree: TreeView) -> bool:

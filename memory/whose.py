@@ -49,7 +49,7 @@ class Whose:
         return not self.may_have(session) and not session.is_group and self.character == session.character
 
 
-def whose(session: Session) -> Whose:
+def whose_of(session: Session) -> Whose:
     """Whose chat a session is."""
     return Whose(session.character, session.is_group, "" if session.is_group else session.avatar)
 
