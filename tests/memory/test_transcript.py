@@ -295,7 +295,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(transcript, tur
     await transcript.commit(replace(turn([], ["u:hi"], key=group, session_id="group"), replies=said))
     await transcript.close()
     for key in (KEY, group):
-        for column in ("is_group", "person"):
+        for column in ("is_group", "person", "avatar"):
             execute(root, f"ALTER TABLE sessions DROP COLUMN {column}", key)
         execute(root, "PRAGMA user_version=1", key)
     again = await SqliteTranscript.open(root, catalog)
@@ -311,7 +311,8 @@ async def test_a_file_of_the_second_version_asks_for_vectors_and_codes(transcrip
     await transcript.close()
     execute(root, "CREATE TABLE vectors(kind TEXT, ref INTEGER, piece INTEGER, weights TEXT, vector BLOB)")
     execute(root, "DROP TABLE kept_lines")
-    execute(root, "ALTER TABLE sessions DROP COLUMN person")
+    for column in ("person", "avatar"):
+        execute(root, f"ALTER TABLE sessions DROP COLUMN {column}")
     execute(root, "PRAGMA user_version=2")
     assert catalog.dirty() == []
     again = await SqliteTranscript.open(root, catalog)
@@ -341,7 +342,8 @@ async def test_in_a_file_of_the_third_version_a_chat_is_its_users_by_the_name_in
     await transcript.commit(turn([], ["u:hi"], ["a:r"], user_name="ann", character="Mira"))
     await transcript.close()
     catalog.close()
-    execute(root, "ALTER TABLE sessions DROP COLUMN person")
+    for column in ("person", "avatar"):
+        execute(root, f"ALTER TABLE sessions DROP COLUMN {column}")
     execute(root, "PRAGMA user_version=3")
     with closing(sqlite3.connect(root / FILE)) as connection:
         connection.execute("PRAGMA user_version=2")
