@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import NamedTuple
 
 from memory.alignment import Alignment
 from memory.glue import said_paragraphs
-from memory.incoming import Incoming
+from memory.incoming import Incoming, prefix_of
 from memory.name_field import in_field
 from memory.stored import Settled
 from memory.transcript import TreeView
@@ -42,13 +43,25 @@ def renamed_by(alignment: Alignment, tree: TreeView, user_name: str) -> list[tup
     ]
 
 
-def told_speakers(alignment: Alignment, tree: TreeView, told: Mapping[int, str]) -> list[tuple[int, str]]:
-    """The stored messages that have other speakers now, and these, as they are told by the rows' index: the user's
-    earlier messages became another persona's, or a character was renamed in what it said."""
-    said = [
-        (i, told[row.index]) for i, row in zip(alignment.rows, alignment.window, strict=True) if i is not None
-    ]
-    return [(i, name) for i, name in said if name not in ("", tree.speaker(i))]
+class Told(NamedTuple):
+    """Messages that have other speakers now, and these."""
+
+    renamed: list[tuple[int, str]]
+    respoken: list[tuple[int, str]] = []
+    """Those whose texts are shown with the former speaker's name before them: it is none of a speaker's."""
+
+
+def told_speakers(alignment: Alignment, tree: TreeView, told: Mapping[int, str]) -> Told:
+    """What a window that tells every name as it is now, by the rows' index, tells of stored messages: the user's
+    earlier ones became another persona's, or a character was renamed in them."""
+    found = Told([], [])
+    for i, row in zip(alignment.rows, alignment.window, strict=True):
+        name, known = told[row.index], "" if i is None else tree.speaker(i)
+        if i is not None and name not in ("", known):
+            (found.respoken if prefix_of(row.text, [known] if known else []) else found.renamed).append(
+                (i, name)
+            )
+    return found
 
 
 def _lost_its_name(i: int, row: Incoming, tree: TreeView) -> bool:

@@ -164,7 +164,9 @@ class TurnWrite:
     """Fingerprints (as of role `system`) of paragraphs that post-processing glues to messages."""
     renamed: Sequence[tuple[int, str]] = ()
     """Messages whose speakers' names are known now: they were stored as OpenAI's `name` field takes them, or by a
-    name that led what was glued to the message."""
+    name that led what was glued to the message. A name before their texts becomes theirs."""
+    respoken: Sequence[tuple[int, str]] = ()
+    """Messages that have other speakers now; a name that their texts begin with is part of what was said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from memory.files import safe_name
 from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.names import as_stored
 from memory.path import Path, Ranges, encode
-from memory.settled import renamed_by, settled_by, told_speakers
+from memory.settled import Told, renamed_by, settled_by, told_speakers
 from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
 from server.dependencies import OWNER
 from server.sessions import lookup
@@ -35,7 +35,7 @@ class _Shown:
     """Every row of the window and nothing else; a negative entry -i-1 is row i, not stored yet."""
     settled: list[Settled]
     """Messages that requests brought with text that may have been glued on: the chat shows them as they are."""
-    renamed: list[tuple[int, str]]
+    told: Told
     """Messages whose speaker's name the chat tells as it is."""
 
 
@@ -88,7 +88,7 @@ def _window(event: ChatEvent) -> list[Incoming]:
 
 
 def _is_stored(shown: _Shown, known: Session, request: Request) -> bool:
-    unchanged = shown.path == known.path.ranges and not shown.settled and not shown.renamed
+    unchanged = shown.path == known.path.ranges and not shown.settled and not any(shown.told)
     named = request.chat_id in ("", known.chat_id) and request.whose.avatar in ("", known.avatar)
     return unchanged and named
 
@@ -125,10 +125,10 @@ async def _shown(
     read = [as_stored(row, tree) for row in window]
     alignment = align(read, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
-    renamed = renamed_by(alignment, tree, base.user_name)
+    told = Told(renamed_by(alignment, tree, base.user_name))
     if request.exact:
-        renamed = told_speakers(alignment, tree, {row.index: row.speaker for row in window})
-    return _Shown(base, alignment, path, settled_by(alignment, tree), renamed)
+        told = told_speakers(alignment, tree, {row.index: row.speaker for row in window})
+    return _Shown(base, alignment, path, settled_by(alignment, tree), told)
 
 
 def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatEvent) -> TurnWrite:
@@ -148,7 +148,8 @@ def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatE
         avatar=event.whose.avatar,
         forked_from=assignment.forked_from,
         settled=shown.settled,
-        renamed=shown.renamed,
+        renamed=shown.told.renamed,
+        respoken=shown.told.respoken,
         glue=shown.alignment.glue,
     )
 

@@ -208,7 +208,9 @@ async def test_without_avatars_chats_renamed_onto_one_name_are_known_by_what_the
     assert await anna.stored() == anna.shown
 
 
-async def test_a_rename_that_nobody_told_is_known_by_what_the_chat_shows(live: Live, fake: FakeOpenAI) -> None:
+async def test_a_rename_that_nobody_told_is_known_by_what_the_chat_shows(
+    live: Live, fake: FakeOpenAI
+) -> None:
     """The server takes events from pages of its own machine only."""
     chat = await Chat(live, fake, "Mira").talk("sea")
     session = chat.session
@@ -283,7 +285,9 @@ async def test_a_file_alone_is_the_one_that_it_shows(live: Live, both: list[Chat
     assert await listed(live) == [("Mira", "Mira", 7), ("Mira", "Mira_1", 7)]
 
 
-async def test_a_folder_over_chats_of_before_avatars_tells_whose_they_are(live: Live, fake: FakeOpenAI) -> None:
+async def test_a_folder_over_chats_of_before_avatars_tells_whose_they_are(
+    live: Live, fake: FakeOpenAI
+) -> None:
     original = await Chat(live, fake).talk("sea")
     report = await put(live, user_folder("Mira_1", "Mira"), "data.zip")
     ids = {session["id"] for session in report["sessions"]}
