@@ -1,4 +1,4 @@
-"""Characters of exactly one name are told apart by their avatars: SillyTavern's "Duplicate" keeps name and chat's name."""
+"""Characters of one name are told apart by their avatars: SillyTavern's "Duplicate" keeps the chat's name as well."""
 
 from __future__ import annotations
 
