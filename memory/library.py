@@ -10,7 +10,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from memory import chat_books
+from memory import chat_books, library_sql
 from memory.chat_books import Cast, ChatBook, WhoseChats
 from memory.files import open_database, transaction
 from memory.schema import LIBRARY_MIGRATIONS, LIBRARY_SCHEMA, LIBRARY_VERSION
@@ -112,15 +112,17 @@ class Library:
         """Make a book what it is in its file; how many entries were new or changed."""
         with self._lock, transaction(self._connection):
             named = (owner, book.name, book.character)
-            self._connection.execute(_KNOWN_NOW, (book.avatar, *named))
-            [(only,)] = self._connection.execute(_ONLY_AVATAR, named)
+            self._connection.execute(library_sql.KNOWN_NOW, (book.avatar, *named))
+            [(only,)] = self._connection.execute(library_sql.ONLY_AVATAR, named)
             number = self._connection.execute(
                 "INSERT INTO books(owner, name, character, avatar) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET name = name RETURNING id",
                 (*named, book.avatar or only),
             ).fetchone()[0]
             before = self._connection.total_changes
-            self._connection.executemany(_PUT_ENTRY, [_entry_row(number, e, now) for e in book.entries])
+            self._connection.executemany(
+                library_sql.PUT_ENTRY, [_entry_row(number, e, now) for e in book.entries]
+            )
             changed = self._connection.total_changes - before
             self._connection.execute(
                 "DELETE FROM lore WHERE book = ? AND uid NOT IN (SELECT value FROM json_each(?))",
@@ -135,7 +137,7 @@ class Library:
     def link(self, owner: str, book: str, source: str, name: str) -> None:
         """Note which book a card is linked to (none: the empty one), known by its file and its character's name."""
         with self._lock, transaction(self._connection):
-            self._connection.execute(_UNLINK, (owner, source, name, book))
+            self._connection.execute(library_sql.UNLINK, (owner, source, name, book))
             if book:
                 self._connection.execute(
                     "INSERT INTO book_scopes VALUES (?, ?, 'card', ?)", (owner, book, source)
@@ -172,7 +174,7 @@ class Library:
         of_scope = (owner, scope, json.dumps([[b.book, b.target] for b in bindings]))
         with self._lock, transaction(self._connection):
             before = self._connection.total_changes
-            self._connection.execute(_UNBIND, of_scope)
+            self._connection.execute(library_sql.UNBIND, of_scope)
             self._connection.executemany(
                 "INSERT OR IGNORE INTO book_scopes VALUES (?, ?, ?, ?)", [(owner, *b) for b in bindings]
             )
@@ -232,7 +234,7 @@ class Library:
         with self._lock:
             of_chat = chat_books.books_of(self._connection, owner, chat_id, cast)
         names = json.dumps(sorted(cast.names))
-        return self._look(_LORE, owner, names, json.dumps(sorted(of_chat)), cast.avatar)
+        return self._look(library_sql.LORE, owner, names, json.dumps(sorted(of_chat)), cast.avatar)
 
     def _entries(self, book: int) -> list[LoreEntry]:
         rows = self._look(
@@ -253,41 +255,6 @@ class Library:
 
     def close(self) -> None:
         self._connection.close()
-
-
-_UNBIND = (
-    "DELETE FROM book_scopes WHERE owner = ? AND scope = ? AND NOT EXISTS (SELECT 1 FROM json_each(?) "
-    "WHERE json_extract(value, '$[0]') = book AND json_extract(value, '$[1]') = target)"
-)
-_UNLINK = (
-    "DELETE FROM book_scopes WHERE owner = ?1 AND (scope = 'card' AND target = ?2 "
-    "OR scope = 'character' AND target = ?3 AND book = ?4)"
-)
-_KNOWN_NOW = (
-    "UPDATE OR IGNORE books SET avatar = ? WHERE owner = ? AND name = ? AND character = ? AND avatar = ''"
-)
-_ONLY_AVATAR = (
-    "SELECT iif(count(*) = 1, max(avatar), '') FROM books WHERE owner = ? AND name = ? AND character = ?"
-)
-_LORE = (
-    "WITH named AS (SELECT value FROM json_each(?2)), carded AS (SELECT ?4 WHERE ?4 <> '' UNION ALL "
-    "SELECT source FROM characters, named WHERE ?4 = '' AND characters.owner = ?1 AND name = value) "
-    "SELECT lore.id, content FROM lore JOIN books ON books.id = book WHERE owner = ?1 AND enabled "
-    "AND ((character IN named AND (avatar = '' OR ?4 IN ('', avatar))) "
-    "OR name IN (SELECT value FROM json_each(?3)) "
-    "OR EXISTS (SELECT 1 FROM book_scopes AS s WHERE s.owner = ?1 AND s.book = books.name AND "
-    "((s.scope = 'character' OR s.scope = 'extra' AND ?4 = '') AND target IN named "
-    "OR s.scope IN ('card', 'extra') AND target IN carded))) "
-    "ORDER BY lore.id"
-)
-_PUT_ENTRY = (
-    "INSERT INTO lore(book, uid, content, keys, secondary_keys, comment, enabled, constant, insertion_order, "
-    "details, hash, imported_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT(book, uid) DO UPDATE SET content = excluded.content, keys = excluded.keys, "
-    "secondary_keys = excluded.secondary_keys, comment = excluded.comment, enabled = excluded.enabled, "
-    "constant = excluded.constant, insertion_order = excluded.insertion_order, details = excluded.details, "
-    "hash = excluded.hash, imported_at = excluded.imported_at WHERE hash <> excluded.hash"
-)
 
 
 def _entry_row(book: int, entry: LoreEntry, now: float) -> tuple[object, ...]:

@@ -21,6 +21,7 @@ from memory.files import tree_path
 from memory.path import Path, encode
 from memory.stored import Card, NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
+from memory.whose import Whose
 
 KEY = TreeKey("local", "tree")
 CARD = Card("Mira", "Mira is a lighthouse keeper. " * 20, "Alex, a cartographer", "hash-1")
@@ -358,6 +359,31 @@ async def test_in_a_file_of_the_third_version_a_chat_is_its_users_by_the_name_in
         await again.close()
 
 
+async def test_in_a_file_of_the_fourth_version_no_chat_tells_an_avatar_and_the_first_one_told_is_kept(
+    transcript, turn, root, catalog
+):
+    await transcript.commit(turn([], ["u:hi"], ["a:r"], character="Mira", chat_id="Main", avatar="none yet"))
+    await transcript.close()
+    catalog.close()
+    execute(root, "ALTER TABLE sessions DROP COLUMN avatar")
+    execute(root, "PRAGMA user_version=4")
+    with closing(sqlite3.connect(root / FILE)) as connection:
+        connection.executescript("ALTER TABLE sessions DROP COLUMN avatar; PRAGMA user_version=3")
+    with closing(Catalog.open(root)) as newer:
+        again = await SqliteTranscript.open(root, newer)
+        assert (await again.session("local", "s")).avatar == ""
+        copy = Whose("Mira", avatar="Mira_1")
+        assert await newer.of_chat("local", "Main", copy) == "s"
+        await again.commit(turn([[1, 2]], ["u:more"], ["a:r"], avatar="Mira"))
+        await again.commit(turn([[1, 4]], ["u:more"], ["a:r"]))
+        assert (await again.session("local", "s")).avatar == "Mira"
+        assert await newer.of_chat("local", "Main", Whose("Mira", avatar="Mira")) == "s"
+        assert await newer.of_chat("local", "Main", Whose("Mira")) == "s"
+        assert await newer.of_chat("local", "Main", copy) is None
+        assert await newer.recent_of_character("local", "Mira", "", 9, "Mira_1") == []
+        await again.close()
+
+
 async def test_a_chat_without_work_left_has_an_empty_journal(transcript, turn, root):
     await transcript.commit(turn([], ["u:hi"], ["a:r"]))
     journal = tree_path(root, KEY).with_suffix(".sqlite-wal")
@@ -400,6 +426,7 @@ from memory.align import fingerprint
 from memory.catalog import FILE, Catalog
 from memory.stored import NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
+from memory.whose import Whose
 
 def said(role, text):
     return NewMessage(role, "", text, fingerprint(role, text))
