@@ -426,7 +426,6 @@ from memory.align import fingerprint
 from memory.catalog import FILE, Catalog
 from memory.stored import NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
-from memory.whose import Whose
 
 def said(role, text):
     return NewMessage(role, "", text, fingerprint(role, text))
