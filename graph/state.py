@@ -48,6 +48,8 @@ class Turn:
     """Every speaker name known from the request, group members included."""
     is_group: bool = False
     """The request says that it is a group's, whoever else is named in it."""
+    avatar: str = ""
+    """What tells the character from others of the name, where the front-end tells it; a group has none."""
     person: str = ""
     """OpenAI's `user` field; people who tell it recall their own chats alone."""
     model: str = ""

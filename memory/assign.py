@@ -8,7 +8,7 @@ from typing import Protocol
 
 from memory.align import TELLING_ROWS, Aligner, align
 from memory.assignment import Assignment, Request, new_id
-from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest
+from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest, may_be_first
 from memory.files import safe_name
 from memory.path import Path
 from memory.reading import at_the_seams, paragraphs_of
@@ -21,7 +21,7 @@ from memory.whose import Whose
 class Finder(Protocol):
     """What tells sessions by what a request holds (`memory.catalog`)."""
 
-    async def of_chat(self, owner: str, chat_id: str, whose: Whose) -> str | None: ...
+    async def chats_of(self, owner: str, chat_id: str, whose: Whose) -> list[str]: ...
 
     async def of_person(self, owner: str, user: str, character: str) -> str | None: ...
 
@@ -69,27 +69,44 @@ class Assigner:
     async def _named(self, request: Request) -> Session | None:
         """The session of the chat's id and character. A group's id tells no group from another, nor always
         from a chat with one of its members: there the window must not show another chat, unless the id is the
-        name of a group's file."""
-        session_id = await self._finder.of_chat(request.owner, request.chat_id, request.whose)
-        session = await self._transcript.session(request.owner, session_id) if session_id else None
+        name of a group's file. Neither must it where the session never told which character of the name it is of."""
+        session = await self._of_id(request)
         if session is None or not request.whose.told or request.is_lone:
             return session
-        own = request.whose.may_have(session)
-        if request.exact:
-            return session if own else None
-        if not (session.is_group or request.whose.is_group):
+        own, is_first = request.whose.may_have(session), request.whose.is_first_of(session)
+        if request.exact and not own:
+            return None
+        in_group = session.is_group or request.whose.is_group
+        if not is_first and (not in_group or request.exact):
             return session
         tree = await self._transcript.tree(session.key)
         candidate = self.candidate(session, tree, request.read_for(tree))
+        if is_first:
+            return session if may_be_first(candidate.alignment) else None
         if own:
             return session if candidate.alignment.matched or len(request.window) < 2 else None
         return session if candidate.tells() and candidate.is_mostly_shown() else None
 
+    async def _of_id(self, request: Request) -> Session | None:
+        """The session that the chat's id means; of several chats that nothing tells apart, for their character was
+        renamed onto another, the one that the window shows, or else the one used last."""
+        names = await self._finder.chats_of(request.owner, request.chat_id, request.whose)
+        found = [s for name in names if (s := await self._transcript.session(request.owner, name))]
+        alike = [s for s in found if request.whose.are_alike(s, found[0])]
+        if len(alike) < 2 or request.is_lone:
+            return found[0] if found else None
+        shown = [await self._shown_of(session, request) for session in alike]
+        return alike[shown.index(max(shown))]
+
+    async def _shown_of(self, session: Session, request: Request) -> tuple[bool, int]:
+        """How much of a session a window shows: more than it leaves out, and how many messages."""
+        tree = await self._transcript.tree(session.key)
+        candidate = self.candidate(session, tree, request.read_for(tree))
+        return candidate.is_mostly_shown(), candidate.common()
+
     async def _free_id(self, request: Request) -> str:
-        names = [request.chat_id]
-        if request.whose.character:
-            names.append(f"{request.whose.character}/{request.chat_id}")
-        for name in map(safe_name, names):
+        told = [who for who in (request.whose.character, request.whose.avatar) if who]
+        for name in map(safe_name, [request.chat_id, *(f"{who}/{request.chat_id}" for who in told)]):
             if await self._transcript.session(request.owner, name) is None:
                 return name
         return new_id()
@@ -173,14 +190,15 @@ class Assigner:
         """A session, and what the window of a request that was read for its tree is to it.
 
         An imported chat takes the id under which it goes on, unless that is another file's name: then a branch of it
-        goes on.
+        goes on. So does a copy with another character of the same name.
         """
         alignment = self._align(request.window, session.path, tree, pinned=False, continues=request.continues)
-        anothers = request.chat_id and session.chat_id and request.chat_id != session.chat_id
+        other_id = bool(request.chat_id and session.chat_id) and request.chat_id != session.chat_id
+        is_copy = request.whose.is_namesake_of(session)
         may_go_on = not session.was_live and not request.exact
         goes_on = may_go_on and alignment.apart_from_holes in ("append", "retry")
         is_kin = _branched_off(request, session)
-        forks = bool(anothers) and (is_kin or not goes_on)
+        forks = is_copy or (other_id and (is_kin or not goes_on))
         return Candidate(session, tree, alignment, forks or alignment.change == "fork", is_kin)
 
 
@@ -203,10 +221,21 @@ def _fits(candidate: Candidate, request: Request) -> bool:
     session = candidate.session
     if session.person and session.person != request.user:
         return False
-    whose = request.whose if request.whose.told else Whose(request.character, request.shows_group)
-    shows_group = request.shows_group or whose.is_group
-    shows_another = not whose.may_have(session) or session.is_group != shows_group
-    return candidate.tells() and (not shows_another or candidate.alignment.matched >= SHARED_BY_A_FORK)
+    is_clear = _may_have(session, request) or candidate.alignment.matched >= SHARED_BY_A_FORK
+    return is_clear and candidate.tells()
+
+
+def _may_have(session: Session, request: Request) -> bool:
+    """Whether a session is of those who speak in a request, as far as it shows or its chat's id tells."""
+    whose = request.whose
+    if session.is_group:
+        return whose.is_group or request.shows_group
+    if whose.is_group or request.is_group:
+        return False
+    if whose.told:
+        has_id = bool(request.chat_id) and session.chat_id == request.chat_id
+        return whose.may_have(session) and not (has_id and whose.is_first_of(session))
+    return request.shows_group or Whose(request.character).may_have(session)
 
 
 def _may_be_of(line: Session, named: Session, whose: Whose) -> bool:

@@ -30,8 +30,10 @@ class Request:
     """Another reply is asked for in the place of the last one."""
     whose: Whose = ANYBODY
     """Whose chat the chat id names, where the front-end tells it."""
+    is_group: bool = False
+    """The request has what begins a group's prompt."""
     shows_group: bool = False
-    """Whether several characters take part, as far as the request shows."""
+    """Whether several characters may take part: it has that, or it names more of them than the one who speaks."""
     branch_of: str = ""
     """The id of a chat that it certainly is not, for it says that it branched off that one."""
     exact: bool = False

@@ -52,6 +52,8 @@ class SessionLine:
     left_behind: bool = False
     is_group: bool = False
     person: str | None = ""
+    avatar: str | None = None
+    """None: it is not told, and stays as it was."""
     history_from: int | None = None
     last_turn_id: str = ""
     last_new: Sequence[int] = ()
@@ -72,6 +74,7 @@ def line_of(session: Session) -> SessionLine:
         left_behind=session.left_behind,
         is_group=session.is_group,
         person=session.person,
+        avatar=session.avatar,
         history_from=session.history_from,
     )
 

@@ -97,6 +97,12 @@ def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming])
     return (goes_on and (is_told or bool(glued))) or len(telling) + len(glued) >= TELLING
 
 
+def may_be_first(alignment: Alignment) -> bool:
+    """Whether a window may be of a chat that never told whose it is: more than a greeting and "hi" is common, or
+    something, and nothing of the user's is left out."""
+    return alignment.matched >= SHARED_BY_A_FORK or (alignment.matched > 0 and not alignment.left_users)
+
+
 def likeliest(lines: Sequence[Session], window: Sequence[Incoming], tree: TreeView) -> Sequence[Session]:
     """The sessions of a tree that hold most of the window's newest messages, a bounded few."""
     if len(lines) <= LINES_A_TREE:

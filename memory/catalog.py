@@ -10,9 +10,8 @@ import asyncio
 import logging
 import threading
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +29,8 @@ TREES_A_PAIR = 8
 TELLING_PAIRS = 8
 """Pairs of a window that must be found, from the newest, before the rest is not looked at."""
 CANDIDATES = 8
+Given = Sequence[object] | Mapping[str, object]
+"""What a query's parameters stand for."""
 
 
 class Catalog:
@@ -133,7 +134,7 @@ class Catalog:
             (*_row(record.key), record.revision),
         ).fetchone()[0]
         self._write.executemany(
-            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_session_row(session, number) for session in record.sessions],
         )
         self._write.executemany(
@@ -147,7 +148,7 @@ class Catalog:
 
     def revision(self, key: TreeKey) -> int | None:
         """The tree's revision that the catalog knows; None for a tree it does not."""
-        row = self._look("SELECT revision FROM trees WHERE owner = ? AND tree_id = ?", *_row(key))
+        row = self._look("SELECT revision FROM trees WHERE owner = ? AND tree_id = ?", _row(key))
         return int(row[0][0]) if row else None
 
     def trees(self) -> list[TreeKey]:
@@ -158,8 +159,7 @@ class Catalog:
         row = self._look(
             "SELECT owner, tree_id FROM trees WHERE number = "
             "(SELECT tree FROM sessions WHERE owner = ? AND session_id = ?)",
-            owner,
-            session_id,
+            (owner, session_id),
         )
         return TreeKey(*row[0]) if row else None
 
@@ -168,42 +168,42 @@ class Catalog:
         rows = self._look(
             "SELECT session_id, trees.owner, tree_id FROM sessions JOIN trees ON trees.number = tree "
             "WHERE sessions.owner = ? ORDER BY updated_at DESC, session_id LIMIT ? OFFSET ?",
-            owner,
-            limit,
-            offset,
+            (owner, limit, offset),
         )
-        total = self._look("SELECT count(*) FROM sessions WHERE owner = ?", owner)[0][0]
+        total = self._look("SELECT count(*) FROM sessions WHERE owner = ?", (owner,))[0][0]
         return [(session_id, TreeKey(*key)) for session_id, *key in rows], total
 
     async def of_chat(self, owner: str, chat_id: str, whose: Whose = ANYBODY) -> str | None:
-        """The session of a front-end's chat id with this character, or of a group where one is meant; the
-        other of both where there is none, and the one used last where nobody is told. None for the empty id,
-        which chats without an id have."""
+        """The first of the sessions that a front-end's chat id may mean."""
+        return next(iter(await self.chats_of(owner, chat_id, whose)), None)
+
+    async def chats_of(self, owner: str, chat_id: str, whose: Whose = ANYBODY) -> list[str]:
+        """The sessions of a front-end's chat id with this character, or of a group where one is meant, and after
+        them those of the other of both. Of the same avatar first, then those that told none (by their names), the
+        one used last before others. None for the empty id, which chats without an id have."""
         if not chat_id:
-            return None
+            return []
         rows = await self._ask(
-            "SELECT session_id FROM sessions WHERE owner = ? AND chat_id = ? "
-            "AND (NOT ? OR character IN (?, '') OR (is_group AND ?)) "
-            "ORDER BY ? AND is_group <> ?, left_behind, updated_at DESC LIMIT 1",
-            owner,
-            chat_id,
-            whose.told,
-            whose.character,
-            whose.is_group,
-            whose.told,
-            whose.is_group,
+            _OF_CHAT,
+            {
+                "owner": owner,
+                "chat": chat_id,
+                "told": whose.told,
+                "character": whose.character,
+                "group": whose.is_group,
+                "avatar": whose.avatar,
+            },
         )
-        return rows[0][0] if rows else None
+        return [session_id for (session_id,) in rows]
 
     def whose_chats(self, owner: str, chat_id: str) -> list[Whose]:
         """Who has chats of a front-end's id."""
         rows = self._look(
-            "SELECT DISTINCT iif(is_group, '', character), is_group FROM sessions "
-            "WHERE owner = ? AND chat_id = ? ORDER BY 1, 2",
-            owner,
-            chat_id,
+            "SELECT DISTINCT iif(is_group, '', character), is_group, iif(is_group, '', avatar) FROM sessions "
+            "WHERE owner = ? AND chat_id = ? ORDER BY 1, 2, 3",
+            (owner, chat_id),
         )
-        return [Whose(character, bool(is_group)) for character, is_group in rows]
+        return [Whose(character, bool(is_group), avatar) for character, is_group, avatar in rows]
 
     async def of_person(self, owner: str, user: str, character: str) -> str | None:
         """The newest session of a person with a character that no chat id names; a chat that never told its
@@ -212,25 +212,21 @@ class Catalog:
             "SELECT session_id FROM sessions WHERE owner = ? AND chat_id = '' AND user_name = ? "
             "AND character = ? AND left_behind = 0 AND coalesce(person, user_name) = user_name "
             "ORDER BY updated_at DESC LIMIT 1",
-            owner,
-            user,
-            character,
+            (owner, user, character),
         )
         return rows[0][0] if rows else None
 
     async def recent_of_character(
-        self, owner: str, character: str, person: str, limit: int
+        self, owner: str, character: str, person: str, limit: int, avatar: str = ""
     ) -> list[tuple[str, TreeKey]]:
         """A character's sessions with a person (OpenAI's `user`; empty: those that told none) and their trees,
-        most recently used first; no group's, and none that a fork left behind."""
+        most recently used first; no group's, none that a fork left behind, and with an avatar none of another."""
         rows = await self._ask(
             "SELECT session_id, trees.owner, tree_id FROM sessions JOIN trees ON trees.number = tree "
             "WHERE sessions.owner = ? AND character = ? AND left_behind = 0 AND NOT is_group "
-            "AND coalesce(person, '') = ? ORDER BY updated_at DESC, session_id LIMIT ?",
-            owner,
-            character,
-            person,
-            limit,
+            "AND coalesce(person, '') = ? AND (? = '' OR avatar IN ('', ?)) "
+            "ORDER BY updated_at DESC, session_id LIMIT ?",
+            (owner, character, person, avatar, avatar, limit),
         )
         return [(session_id, TreeKey(*key)) for session_id, *key in rows]
 
@@ -246,30 +242,35 @@ class Catalog:
         for n in reversed(range(len(fingerprints))):
             found = self._look(
                 "SELECT tree FROM pairs WHERE pair = ? ORDER BY seen DESC LIMIT ?",
-                pair(owner, fingerprints[n - 1] if n else None, fingerprints[n]),
-                TREES_A_PAIR,
+                (pair(owner, fingerprints[n - 1] if n else None, fingerprints[n]), TREES_A_PAIR),
             )
             votes.update(tree for (tree,) in found)
             telling += bool(found)
             if telling == TELLING_PAIRS:
                 break
         best = [tree for tree, _ in votes.most_common(CANDIDATES)]
-        rows = [self._look("SELECT owner, tree_id FROM trees WHERE number = ?", tree) for tree in best]
+        rows = [self._look("SELECT owner, tree_id FROM trees WHERE number = ?", (tree,)) for tree in best]
         return [TreeKey(*row[0]) for row in rows if row]
 
-    def _look(self, query: str, *given: object) -> list[Any]:  # Any: a row's columns
+    def _look(self, query: str, given: Given = ()) -> list[Any]:  # Any: a row's columns
         with self._reading:
             return self._read.execute(query, given).fetchall()
 
-    async def _ask(self, query: str, *given: object) -> list[Any]:
-        return await asyncio.get_running_loop().run_in_executor(
-            self._pool, partial(self._look, query, *given)
-        )
+    async def _ask(self, query: str, given: Given) -> list[Any]:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._look, query, given)
 
     def close(self) -> None:
         self._pool.shutdown()
         self._read.close()
         self._write.close()
+
+
+_OF_CHAT = (
+    "SELECT session_id FROM sessions WHERE owner = :owner AND chat_id = :chat AND (NOT :told "
+    "OR (is_group AND :group) OR iif(is_group OR avatar = '' OR :avatar = '', character IN (:character, ''), "
+    "avatar = :avatar)) ORDER BY :told AND is_group <> :group, :avatar <> '' AND avatar <> :avatar, left_behind, "
+    "updated_at DESC LIMIT 8"
+)
 
 
 def tree_files(root: Path) -> list[Path]:
@@ -291,4 +292,14 @@ def _session_row(session: Session, tree: int) -> tuple[object, ...]:
     s = session
     who = (s.key.owner, s.session_id, tree, s.chat_id, s.character, s.user_name)
     dates = (s.created_at, s.updated_at)
-    return (*who, s.version, len(s.path), s.forked_from, s.left_behind, *dates, s.is_group, s.person)
+    return (
+        *who,
+        s.version,
+        len(s.path),
+        s.forked_from,
+        s.left_behind,
+        *dates,
+        s.is_group,
+        s.person,
+        s.avatar,
+    )

@@ -5,12 +5,30 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 from memory.whose import ANYBODY, Whose
 
 WhoseChats = Callable[[str, str], Iterable[Whose]]
 """Who has chats of an id: by owner and id."""
+
+
+class Cast(NamedTuple):
+    """Who takes part in a chat that is answered."""
+
+    names: frozenset[str]
+    """The character that answers, by all of its names."""
+    in_group: bool = False
+    avatar: str = ""
+
+    def may_have(self, whose: Whose) -> bool:
+        """Whether what is of a character or of a group is theirs, as `Whose.may_have` has it for sessions."""
+        if not whose.told or not (self.names or self.in_group):
+            return True
+        if whose.is_group or self.in_group:
+            return whose.is_group and self.in_group
+        return whose.avatar == self.avatar if whose.avatar and self.avatar else whose.character in self.names
 
 
 class ChatBook(NamedTuple):
@@ -24,18 +42,15 @@ class ChatBook(NamedTuple):
 def bind(connection: sqlite3.Connection, owner: str, bound: ChatBook) -> int:
     """Note that a chat has this book beside others; whether that is new."""
     return connection.execute(
-        "INSERT OR IGNORE INTO chat_books VALUES (?, ?, ?, ?, ?)",
+        "INSERT OR IGNORE INTO chat_books VALUES (?, ?, ?, ?, ?, ?)",
         (owner, bound.book, bound.chat_id, *_key(bound.whose)),
     ).rowcount
 
 
 def rebind(connection: sqlite3.Connection, owner: str, chat_id: str, whose: Whose, book: str) -> None:
     """Make this the chat's only book, none where it is empty; a book that was bound to the id while nobody
-    was known to have it was this chat's."""
-    connection.execute(
-        "DELETE FROM chat_books WHERE owner = ? AND chat_id = ? AND (character, is_group) IN ((?, ?), (?, ?))",
-        (owner, chat_id, *_key(whose), *_key(ANYBODY)),
-    )
+    was known to have it, or no avatar, was this chat's."""
+    connection.execute(f"DELETE FROM chat_books WHERE {_OF_CHAT}", (owner, chat_id, *_keys(whose)))
     if book:
         bind(connection, owner, ChatBook(book, chat_id, whose))
 
@@ -45,36 +60,27 @@ def rename(
 ) -> None:
     """Bind a chat's books to the name that it, or its character, has from now on."""
     connection.execute(
-        "UPDATE OR REPLACE chat_books SET chat_id = ?, character = ?, is_group = ? "
-        "WHERE owner = ? AND chat_id = ? AND (character, is_group) IN ((?, ?), (?, ?))",
-        (new_id, *_key(new), owner, chat_id, *_key(whose), *_key(ANYBODY)),
+        f"UPDATE OR REPLACE chat_books SET chat_id = ?, character = ?, is_group = ?, avatar = ? WHERE {_OF_CHAT}",
+        (new_id, *_key(new), owner, chat_id, *_keys(whose)),
     )
 
 
 def load(connection: sqlite3.Connection, owner: str, chat_id: str | None = None) -> list[ChatBook]:
     """Every binding of an owner, or of this chat id."""
     rows = connection.execute(
-        "SELECT book, chat_id, character, is_group FROM chat_books WHERE owner = ?1 "
-        "AND chat_id = coalesce(?2, chat_id) ORDER BY 1, 2, 3, 4",
+        "SELECT book, chat_id, character, is_group, avatar FROM chat_books WHERE owner = ?1 "
+        "AND chat_id = coalesce(?2, chat_id) ORDER BY 1, 2, 3, 4, 5",
         (owner, chat_id),
     )
-    return [ChatBook(book, chat, Whose(character, bool(group))) for book, chat, character, group in rows]
+    return [
+        ChatBook(book, chat, Whose(name, bool(group), avatar)) for book, chat, name, group, avatar in rows
+    ]
 
 
-def books_of(
-    connection: sqlite3.Connection, owner: str, chat_id: str, names: set[str], group: bool
-) -> set[str]:
-    """The books of a chat whose character has these names, or of a group's."""
+def books_of(connection: sqlite3.Connection, owner: str, chat_id: str, cast: Cast) -> set[str]:
+    """The books of a chat that is answered."""
     bound = load(connection, owner, chat_id) if chat_id else []
-    return {one.book for one in bound if _is_whose(one.whose, names, group)}
-
-
-def _is_whose(whose: Whose, names: set[str], group: bool) -> bool:
-    if not whose.told or not (names or group):
-        return True
-    if whose.is_group or group:
-        return whose.is_group and group
-    return whose.character in names
+    return {one.book for one in bound if cast.may_have(one.whose)}
 
 
 def take_over(connection: sqlite3.Connection, owner_chats: WhoseChats) -> None:
@@ -93,6 +99,14 @@ def _groups_with(connection: sqlite3.Connection, owner: str, chat_id: str) -> li
     return [Whose(is_group=True)] if any(chat_id in json.loads(chats) for (chats,) in rows) else []
 
 
-def _key(whose: Whose) -> tuple[str, bool]:
+_OF_CHAT = "owner = ? AND chat_id = ? AND (character, is_group, avatar) IN ((?, ?, ?), (?, ?, ?), (?, ?, ?))"
+
+
+def _key(whose: Whose) -> tuple[str, bool, str]:
     """A group is one whoever speaks in it."""
-    return ("", True) if whose.is_group else (whose.character, False)
+    return ("", True, "") if whose.is_group else (whose.character, False, whose.avatar)
+
+
+def _keys(whose: Whose) -> tuple[str | bool, ...]:
+    """The keys under which a chat's books may be bound."""
+    return (*_key(whose), *_key(replace(whose, avatar="")), *_key(ANYBODY))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import chromadb
@@ -23,6 +24,10 @@ from memory.vectors import Vector
 
 SERVER_TIMEOUT = 30.0
 """Seconds without an answer after which a Chroma server counts as gone."""
+PREFIX = "memory-"
+"""Collections of other software on the same server do not begin with it."""
+VERSION = "-2"
+"""How the names of collections end; older ones had none, and items named by their chats (`memory.chroma_older`)."""
 NOT_READY = "Nothing found on disk"
 NOT_READY_TRIES = 6
 
@@ -69,6 +74,29 @@ def _connections(client: Client) -> list[httpx.Client]:
     """What the client of a server sends through; Chroma gives it no timeout and does not close it."""
     servers = (client._server, cast(AdminClient, client._admin_client)._server)
     return [server._session for server in servers if isinstance(server, FastAPI)]
+
+
+def collection_of(client: Client, name: str, metadata: dict[str, Any]) -> chromadb.Collection:
+    """Our collection of this name, made where there is none (Any: Chroma's own)."""
+    return client.get_or_create_collection(
+        f"{PREFIX}{name}{VERSION}",
+        embedding_function=None,
+        configuration={"hnsw": {"space": "cosine"}},
+        metadata=metadata,
+    )
+
+
+def ours(client: Client) -> Iterator[chromadb.Collection]:
+    """Every collection of ours, whatever its version."""
+    offset = 0
+    while page := client.list_collections(limit=100, offset=offset):
+        yield from (one for one in page if one.name.startswith(PREFIX))
+        offset += len(page)
+
+
+def digest(text: str) -> str:
+    """A name that tells nothing of what it stands for."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def query(

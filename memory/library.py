@@ -10,15 +10,16 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from memory import chat_books
-from memory.chat_books import ChatBook, WhoseChats
+from memory import chat_books, library_sql
+from memory.chat_books import Cast, ChatBook, WhoseChats
 from memory.files import open_database, transaction
-from memory.schema import LIBRARY_SCHEMA, LIBRARY_VERSION
+from memory.schema import LIBRARY_MIGRATIONS, LIBRARY_SCHEMA, LIBRARY_VERSION
 from memory.whose import Whose
 
 FILE = "library.sqlite"
-Scope = Literal["global", "character", "extra", "persona"]
-"""What a book belongs to: everything, a character by its card, a character beside that, a persona."""
+Scope = Literal["global", "character", "card", "extra", "persona"]
+"""What a book belongs to: everything, a character by its card (known by the character's name or by its own file's), a
+character beside that, a persona."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Book:
     name: str
     entries: Sequence[LoreEntry]
     character: str = ""
+    avatar: str = ""
+    """That of the character, where it is known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ class Binding(NamedTuple):
     book: str
     scope: Scope
     target: str
-    """The character's name (its card's source for `extra`) or the persona's name."""
+    """The character's name (its card's source for `card` and `extra`) or the persona's name."""
 
 
 class Library:
@@ -85,7 +88,7 @@ class Library:
     def __init__(self, root: Path, whose_chats: WhoseChats) -> None:
         """`whose_chats` is asked where an older version did not tell. Raises NewerSchema, DataFolderError."""
         self._lock = threading.Lock()
-        self._connection = open_database(root / FILE, LIBRARY_SCHEMA, LIBRARY_VERSION)
+        self._connection = open_database(root / FILE, LIBRARY_SCHEMA, LIBRARY_VERSION, LIBRARY_MIGRATIONS)
         self._connection.execute("PRAGMA secure_delete=ON")
         with transaction(self._connection):
             chat_books.take_over(self._connection, whose_chats)
@@ -108,13 +111,18 @@ class Library:
     def put_book(self, owner: str, book: Book, now: float) -> int:
         """Make a book what it is in its file; how many entries were new or changed."""
         with self._lock, transaction(self._connection):
+            named = (owner, book.name, book.character)
+            self._connection.execute(library_sql.KNOWN_NOW, (book.avatar, *named))
+            [(only,)] = self._connection.execute(library_sql.ONLY_AVATAR, named)
             number = self._connection.execute(
-                "INSERT INTO books(owner, name, character) VALUES (?, ?, ?) "
+                "INSERT INTO books(owner, name, character, avatar) VALUES (?, ?, ?, ?) "
                 "ON CONFLICT DO UPDATE SET name = name RETURNING id",
-                (owner, book.name, book.character),
+                (*named, book.avatar or only),
             ).fetchone()[0]
             before = self._connection.total_changes
-            self._connection.executemany(_PUT_ENTRY, [_entry_row(number, e, now) for e in book.entries])
+            self._connection.executemany(
+                library_sql.PUT_ENTRY, [_entry_row(number, e, now) for e in book.entries]
+            )
             changed = self._connection.total_changes - before
             self._connection.execute(
                 "DELETE FROM lore WHERE book = ? AND uid NOT IN (SELECT value FROM json_each(?))",
@@ -125,6 +133,15 @@ class Library:
     def bind(self, owner: str, book: str, scope: Scope, target: str) -> None:
         """Note that a book of this name belongs to a character."""
         self._changes("INSERT OR IGNORE INTO book_scopes VALUES (?, ?, ?, ?)", (owner, book, scope, target))
+
+    def link(self, owner: str, book: str, source: str, name: str) -> None:
+        """Note which book a card is linked to (none: the empty one), known by its file and its character's name."""
+        with self._lock, transaction(self._connection):
+            self._connection.execute(library_sql.UNLINK, (owner, source, name, book))
+            if book:
+                self._connection.execute(
+                    "INSERT INTO book_scopes VALUES (?, ?, 'card', ?)", (owner, book, source)
+                )
 
     def bind_chat(self, owner: str, bound: ChatBook) -> None:
         """Note that a book of this name belongs to a chat."""
@@ -157,7 +174,7 @@ class Library:
         of_scope = (owner, scope, json.dumps([[b.book, b.target] for b in bindings]))
         with self._lock, transaction(self._connection):
             before = self._connection.total_changes
-            self._connection.execute(_UNBIND, of_scope)
+            self._connection.execute(library_sql.UNBIND, of_scope)
             self._connection.executemany(
                 "INSERT OR IGNORE INTO book_scopes VALUES (?, ?, ?, ?)", [(owner, *b) for b in bindings]
             )
@@ -200,9 +217,9 @@ class Library:
     def books(self, owner: str) -> list[Book]:
         """Every book with its entries, by name."""
         rows = self._look(
-            "SELECT id, name, character FROM books WHERE owner = ? ORDER BY name, character", owner
+            "SELECT id, name, character, avatar FROM books WHERE owner = ? ORDER BY 2, 3, 4", owner
         )
-        return [Book(name, self._entries(number), character) for number, name, character in rows]
+        return [Book(name, self._entries(number), *whose) for number, name, *whose in rows]
 
     def scopes(self, owner: str) -> list[Binding]:
         """Which books belong to what, besides chats."""
@@ -211,14 +228,13 @@ class Library:
         )
         return [Binding(*row) for row in rows]
 
-    def lore_of(
-        self, owner: str, names: set[str], chat_id: str = "", *, in_group: bool = False
-    ) -> list[tuple[int, str]]:
-        """Number and text of the enabled entries of the books of a character (by its names) and of its chat,
-        or of a group's chat, in order."""
+    def lore_of(self, owner: str, cast: Cast, chat_id: str = "") -> list[tuple[int, str]]:
+        """Number and text of the enabled entries of the books of a character and of its chat, or of a group's
+        chat, in order."""
         with self._lock:
-            of_chat = chat_books.books_of(self._connection, owner, chat_id, names, in_group)
-        return self._look(_LORE, owner, json.dumps(sorted(names)), json.dumps(sorted(of_chat)))
+            of_chat = chat_books.books_of(self._connection, owner, chat_id, cast)
+        names = json.dumps(sorted(cast.names))
+        return self._look(library_sql.LORE, owner, names, json.dumps(sorted(of_chat)), cast.avatar)
 
     def _entries(self, book: int) -> list[LoreEntry]:
         rows = self._look(
@@ -239,27 +255,6 @@ class Library:
 
     def close(self) -> None:
         self._connection.close()
-
-
-_UNBIND = (
-    "DELETE FROM book_scopes WHERE owner = ? AND scope = ? AND NOT EXISTS (SELECT 1 FROM json_each(?) "
-    "WHERE json_extract(value, '$[0]') = book AND json_extract(value, '$[1]') = target)"
-)
-_LORE = (
-    "SELECT lore.id, content FROM lore JOIN books ON books.id = book WHERE owner = ?1 AND enabled "
-    "AND (character IN (SELECT value FROM json_each(?2)) OR name IN (SELECT value FROM json_each(?3)) "
-    "OR EXISTS (SELECT 1 FROM book_scopes AS s WHERE s.owner = ?1 AND s.book = books.name "
-    "AND s.scope IN ('character', 'extra') AND s.target IN (SELECT value FROM json_each(?2)))) "
-    "ORDER BY lore.id"
-)
-_PUT_ENTRY = (
-    "INSERT INTO lore(book, uid, content, keys, secondary_keys, comment, enabled, constant, insertion_order, "
-    "details, hash, imported_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT(book, uid) DO UPDATE SET content = excluded.content, keys = excluded.keys, "
-    "secondary_keys = excluded.secondary_keys, comment = excluded.comment, enabled = excluded.enabled, "
-    "constant = excluded.constant, insertion_order = excluded.insertion_order, details = excluded.details, "
-    "hash = excluded.hash, imported_at = excluded.imported_at WHERE hash <> excluded.hash"
-)
 
 
 def _entry_row(book: int, entry: LoreEntry, now: float) -> tuple[object, ...]:

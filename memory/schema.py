@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TREE_VERSION = 4
+TREE_VERSION = 5
 TREE_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # `session` is the number of the session that stored the message; `twin` tells equal siblings apart that
@@ -20,7 +20,7 @@ TREE_SCHEMA = (
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, forked_from TEXT NOT NULL,
         left_behind INTEGER NOT NULL, path TEXT NOT NULL, history_from INTEGER, last_turn_id TEXT NOT NULL,
         last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
-        is_group INTEGER NOT NULL DEFAULT 0, person TEXT)""",
+        is_group INTEGER NOT NULL DEFAULT 0, person TEXT, avatar TEXT NOT NULL DEFAULT '')""",
     # Paragraphs that post-processing glued to messages: known ones are cut off before anything is stored.
     "CREATE TABLE IF NOT EXISTS glue(fingerprint INTEGER PRIMARY KEY)",
     """CREATE TABLE IF NOT EXISTS cards(
@@ -61,9 +61,10 @@ TREE_MIGRATIONS = {
             (SELECT ref FROM outbox WHERE kind = 'embed_card')""",
     ),
     3: ("ALTER TABLE sessions ADD COLUMN person TEXT",),
+    4: ("ALTER TABLE sessions ADD COLUMN avatar TEXT NOT NULL DEFAULT ''",),
 }
 
-CATALOG_VERSION = 3
+CATALOG_VERSION = 4
 CATALOG_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS trees(
         number INTEGER PRIMARY KEY, owner TEXT NOT NULL, tree_id TEXT NOT NULL, revision INTEGER NOT NULL,
@@ -73,7 +74,7 @@ CATALOG_SCHEMA = (
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, length INTEGER NOT NULL,
         forked_from TEXT NOT NULL, left_behind INTEGER NOT NULL, created_at REAL NOT NULL,
         updated_at REAL NOT NULL, is_group INTEGER NOT NULL, person TEXT,
-        PRIMARY KEY(owner, session_id)) WITHOUT ROWID""",
+        avatar TEXT NOT NULL, PRIMARY KEY(owner, session_id)) WITHOUT ROWID""",
     "CREATE INDEX IF NOT EXISTS sessions_tree ON sessions(tree)",
     "CREATE INDEX IF NOT EXISTS sessions_recent ON sessions(owner, updated_at)",
     "CREATE INDEX IF NOT EXISTS sessions_chat ON sessions(owner, chat_id, left_behind, updated_at)",
@@ -89,21 +90,27 @@ CATALOG_SCHEMA = (
         owner TEXT NOT NULL, tree_id TEXT NOT NULL, PRIMARY KEY(owner, tree_id)) WITHOUT ROWID""",
 )
 
-LIBRARY_VERSION = 3
+LIBRARY_VERSION = 4
+_BOOKS = """books(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, name TEXT NOT NULL,
+    character TEXT NOT NULL, avatar TEXT NOT NULL, UNIQUE(owner, name, character, avatar))"""
+_LORE = """lore(
+    id INTEGER PRIMARY KEY AUTOINCREMENT, book INTEGER NOT NULL REFERENCES books ON DELETE CASCADE,
+    uid TEXT NOT NULL, content TEXT NOT NULL, keys TEXT NOT NULL, secondary_keys TEXT NOT NULL,
+    comment TEXT NOT NULL, enabled INTEGER NOT NULL, constant INTEGER NOT NULL,
+    insertion_order REAL NOT NULL, details TEXT NOT NULL, hash TEXT NOT NULL, imported_at REAL NOT NULL,
+    UNIQUE(book, uid))"""
+_CHAT_BOOKS = """chat_books(
+    owner TEXT NOT NULL, book TEXT NOT NULL, chat_id TEXT NOT NULL, character TEXT NOT NULL,
+    is_group INTEGER NOT NULL, avatar TEXT NOT NULL,
+    PRIMARY KEY(owner, chat_id, character, is_group, avatar, book)) WITHOUT ROWID"""
 LIBRARY_SCHEMA = (
     """CREATE TABLE IF NOT EXISTS characters(
         id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL,
         card TEXT NOT NULL, hash TEXT NOT NULL, imported_at REAL NOT NULL, UNIQUE(owner, source))""",
     # `character` is empty for a book of its own, else the name of the character whose card holds it.
-    """CREATE TABLE IF NOT EXISTS books(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, owner TEXT NOT NULL, name TEXT NOT NULL,
-        character TEXT NOT NULL, UNIQUE(owner, name, character))""",
-    """CREATE TABLE IF NOT EXISTS lore(
-        id INTEGER PRIMARY KEY AUTOINCREMENT, book INTEGER NOT NULL REFERENCES books ON DELETE CASCADE,
-        uid TEXT NOT NULL, content TEXT NOT NULL, keys TEXT NOT NULL, secondary_keys TEXT NOT NULL,
-        comment TEXT NOT NULL, enabled INTEGER NOT NULL, constant INTEGER NOT NULL,
-        insertion_order REAL NOT NULL, details TEXT NOT NULL, hash TEXT NOT NULL, imported_at REAL NOT NULL,
-        UNIQUE(book, uid))""",
+    f"CREATE TABLE IF NOT EXISTS {_BOOKS}",
+    f"CREATE TABLE IF NOT EXISTS {_LORE}",
     # Since version 2; lists are JSON.
     """CREATE TABLE IF NOT EXISTS groups(
         owner TEXT NOT NULL, source TEXT NOT NULL, name TEXT NOT NULL, members TEXT NOT NULL,
@@ -112,7 +119,18 @@ LIBRARY_SCHEMA = (
         owner TEXT NOT NULL, book TEXT NOT NULL, scope TEXT NOT NULL, target TEXT NOT NULL,
         PRIMARY KEY(owner, book, scope, target)) WITHOUT ROWID""",
     # Since version 3; before it they stood in book_scopes, without whose the chat is.
-    """CREATE TABLE IF NOT EXISTS chat_books(
-        owner TEXT NOT NULL, book TEXT NOT NULL, chat_id TEXT NOT NULL, character TEXT NOT NULL,
-        is_group INTEGER NOT NULL, PRIMARY KEY(owner, chat_id, character, is_group, book)) WITHOUT ROWID""",
+    f"CREATE TABLE IF NOT EXISTS {_CHAT_BOOKS}",
 )
+_OLD = "ALTER TABLE {0} RENAME TO old_{0}"
+LIBRARY_MIGRATIONS = {
+    2: ("CREATE TABLE chat_books(owner, book, chat_id, character, is_group)",),
+    # Characters of one name are told apart by their avatars, which were not known.
+    3: (
+        *map(_OLD.format, ("lore", "books", "chat_books")),
+        *(f"CREATE TABLE {table}" for table in (_BOOKS, _LORE, _CHAT_BOOKS)),
+        "INSERT INTO books SELECT id, owner, name, character, '' FROM old_books",
+        "INSERT INTO lore SELECT * FROM old_lore",
+        "INSERT INTO chat_books SELECT owner, book, chat_id, character, is_group, '' FROM old_chat_books",
+        *(f"DROP TABLE old_{table}" for table in ("lore", "books", "chat_books")),
+    ),
+}

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
 from memory.alignment import Alignment
 from memory.glue import said_paragraphs
-from memory.incoming import Incoming
+from memory.incoming import Incoming, prefix_of
 from memory.name_field import in_field
 from memory.stored import Settled
 from memory.transcript import TreeView
@@ -38,6 +41,26 @@ def renamed_by(alignment: Alignment, tree: TreeView, user_name: str) -> list[tup
         for i, name in said
         if name and (known := tree.speaker(i)) != name and (i in settled or known == in_field(name))
     ]
+
+
+class Told(NamedTuple):
+    """Messages that have other speakers now, and these."""
+
+    renamed: Sequence[tuple[int, str]]
+    respoken: Sequence[tuple[int, str]] = ()
+    """Those whose texts are shown with the former speaker's name before them: it is none of a speaker's."""
+
+
+def told_speakers(alignment: Alignment, tree: TreeView, told: Mapping[int, str]) -> Told:
+    """What a window that tells every name as it is now, by the rows' index, tells of stored messages: the user's
+    earlier ones became another persona's, or a character was renamed in them."""
+    renamed, respoken = list[tuple[int, str]](), list[tuple[int, str]]()
+    for i, row in zip(alignment.rows, alignment.window, strict=True):
+        name, known = told[row.index], "" if i is None else tree.speaker(i)
+        if i is not None and name not in ("", known):
+            keeps = prefix_of(row.text, [known] if known else [])
+            (respoken if keeps else renamed).append((i, name))
+    return Told(renamed, respoken)
 
 
 def _lost_its_name(i: int, row: Incoming, tree: TreeView) -> bool:

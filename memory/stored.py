@@ -80,6 +80,8 @@ class Session:
     """Id of the message at which the prompt's history begins, held until it overflows."""
     person: str | None = ""
     """OpenAI's `user` as the requests first told it; None: stored before that was kept."""
+    avatar: str = ""
+    """What tells its character from others of the name (`memory.whose`), as it was last told."""
     was_live: bool = True
     """A turn was stored in it; where not, `chat_id` is the name of the file that it was imported from."""
 
@@ -149,6 +151,7 @@ class TurnWrite:
     user_name: str = ""
     is_group: bool = False
     person: str = ""
+    avatar: str = ""
     forked_from: str = ""
     """On the first write of a fork: the session left behind (it is marked so unless `chat_id` is set)."""
     card: Card | None = None
@@ -161,7 +164,9 @@ class TurnWrite:
     """Fingerprints (as of role `system`) of paragraphs that post-processing glues to messages."""
     renamed: Sequence[tuple[int, str]] = ()
     """Messages whose speakers' names are known now: they were stored as OpenAI's `name` field takes them, or by a
-    name that led what was glued to the message."""
+    name that led what was glued to the message. A name before their texts becomes theirs."""
+    respoken: Sequence[tuple[int, str]] = ()
+    """Messages that have other speakers now; a name that their texts begin with is part of what was said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,6 +103,7 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
         left_behind=line.left_behind,
         is_group=line.is_group or (old is not None and old.is_group),
         person=line.person or (old.person if old else line.person),
+        avatar=line.avatar if line.avatar is not None else old.avatar if old else "",
         created_at=old.created_at if old else line.created_at,
         updated_at=max(line.updated_at, old.updated_at) if old else line.updated_at,
         path=path,
@@ -113,6 +114,7 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
 
 def _same(old: Session, line: SessionLine, path: Path) -> bool:
     named = line.chat_id in ("", old.chat_id) and line.character in ("", old.character)
+    named = named and line.avatar in (None, old.avatar)
     return named and line.forked_from == old.forked_from and path.ranges == old.path.ranges
 
 

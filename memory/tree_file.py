@@ -104,7 +104,8 @@ class TreeFile:
             behind = [leave_behind(self._connection, one) for one in self._left_by(write, session)]
         grow(shape, write, turn.added.values())
         new = [told_of(a.id, a.message, session.updated_at) for a in turn.added.values()]
-        self.tree_lines = None if write.renamed else with_more(self.tree_lines, new, write.settled)
+        others_spoke = write.renamed or write.respoken
+        self.tree_lines = None if others_spoke else with_more(self.tree_lines, new, write.settled)
         changed = [*behind, line]
         self.lines |= {c.session.session_id: c for c in changed}
         return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])

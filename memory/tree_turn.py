@@ -105,6 +105,7 @@ def next_session(
             left_behind=False,
             is_group=write.is_group,
             person=person,
+            avatar=write.avatar,
             created_at=now,
             updated_at=now,
             path=path,
@@ -120,6 +121,7 @@ def next_session(
         was_live=True,
         is_group=old.is_group or write.is_group,
         person=person,
+        avatar=write.avatar or old.avatar,
         updated_at=now,
         path=path,
         history_from=old.history_from if write.history_from is None else start,
@@ -155,7 +157,7 @@ def grow(shape: TreeShape, write: TurnWrite | BulkWrite, added: Iterable[Added |
     for settled in write.settled:
         shape.settle(settled.id, settled.fingerprint)
     shape.add_glue(write.glue)
-    for message_id, speaker in write.renamed if isinstance(write, TurnWrite) else ():
+    for message_id, speaker in (*write.renamed, *write.respoken) if isinstance(write, TurnWrite) else ():
         shape.rename(message_id, speaker)
 
 
@@ -183,8 +185,10 @@ def rename(connection: sqlite3.Connection, write: TurnWrite) -> None:
             WHERE id = :id""",
             {"id": message_id, "name": speaker},
         )
-    if write.renamed:
-        forget(connection, min(message_id for message_id, _ in write.renamed))
+    for message_id, speaker in write.respoken:
+        connection.execute("UPDATE messages SET speaker = ? WHERE id = ?", (speaker, message_id))
+    if others := [message_id for message_id, _ in (*write.renamed, *write.respoken)]:
+        forget(connection, min(others))
 
 
 def _row(added: Added, number: int, turn_id: str, now: float) -> tuple[object, ...]:

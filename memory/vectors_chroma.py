@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path as FilePath
@@ -15,9 +14,10 @@ from chromadb.api.client import Client
 from chromadb.api.types import Where
 
 from graph.settings import without_userinfo
-from memory.chroma_client import close, embedded, server
+from memory.chroma_client import VERSION, close, collection_of, digest, embedded, ours, server
 from memory.chroma_client import query as nearest_in
 from memory.chroma_client import rows as rows_in
+from memory.chroma_older import sweep, take_over
 from memory.path import Path
 from memory.rows import DECIMALS, stored_ids
 from memory.stored import TreeKey
@@ -29,8 +29,6 @@ T = TypeVar("T")
 Condition = dict[str, Any]
 """Any: Chroma's own type of a condition is invariant in the values of its operators."""
 
-PREFIX = "memory-"
-"""Collections of other software on the same server do not begin with it."""
 ASKED_AT_ONCE = 500
 """Items named in one condition."""
 POOL = 500
@@ -39,7 +37,8 @@ best are there, for about 35 ms; 200 would give 93 percent, and 1,000 all, for l
 
 
 class ChromaVectors:
-    """`VectorIndex` in collections of owner and weights; ids are tree/kind/ref/piece, the space cosine.
+    """`VectorIndex` in collections of owner and weights; ids are tree/kind/ref/piece, the space cosine. The tree is
+    named by a digest: Chroma keeps for long what items were called, and a tree's own name tells the chat's.
 
     Approximate (HNSW). Calls run one after the other on one thread: a first write beside a search has crashed
     Chroma. Its own embedding function is never loaded.
@@ -56,8 +55,10 @@ class ChromaVectors:
     async def open(cls, weights_hash: str, *, path: FilePath, url: str | None = None) -> ChromaVectors:
         """The server at `url`, or embedded in the folder `path`; raises SettingsError."""
         if url is None:
-            return cls(await asyncio.to_thread(embedded, path), "chroma", weights_hash)
-        return cls(await asyncio.to_thread(server, url), f"chroma at {without_userinfo(url)}", weights_hash)
+            return cls(await asyncio.to_thread(_embedded, path), "chroma", weights_hash)
+        client = await asyncio.to_thread(server, url)
+        await asyncio.to_thread(take_over, client)
+        return cls(client, f"chroma at {without_userinfo(url)}", weights_hash)
 
     async def _in_thread(self, call: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         run = asyncio.get_running_loop().run_in_executor
@@ -95,23 +96,20 @@ class ChromaVectors:
 
     def _collection(self, owner: str) -> chromadb.Collection:
         if owner not in self._collections:
-            self._collections[owner] = self._client.get_or_create_collection(
-                f"{PREFIX}{_digest(owner)}-{_digest(self._weights)}",
-                embedding_function=None,
-                configuration={"hnsw": {"space": "cosine"}},
-                metadata={"owner": owner, "weights": self._weights},
-            )
+            told = {"owner": owner, "weights": self._weights}
+            name = f"{digest(owner)}-{digest(self._weights)}"
+            self._collections[owner] = collection_of(self._client, name, told)
         return self._collections[owner]
 
     def _upsert(self, key: TreeKey, items: Sequence[Item]) -> None:
-        collection = self._collection(key.owner)
+        into, tree = self._collection(key.owner), digest(key.tree_id)
         rows = [(item, piece) for item in items for piece in range(len(item.pieces))]
         for batch in _batches(rows, self._client.get_max_batch_size()):
-            collection.upsert(
-                ids=[f"{key.tree_id}/{item.kind}/{item.ref}/{piece}" for item, piece in batch],
+            into.upsert(
+                ids=[f"{tree}/{item.kind}/{item.ref}/{piece}" for item, piece in batch],
                 embeddings=np.stack([item.pieces[piece] for item, piece in batch]),
                 metadatas=[
-                    {"tree": key.tree_id, "kind": item.kind, "ref": item.ref, "piece": piece}
+                    {"tree": tree, "kind": item.kind, "ref": item.ref, "piece": piece}
                     for item, piece in batch
                 ],
             )
@@ -126,9 +124,7 @@ class ChromaVectors:
         collection = self._collection(key.owner)
         take = 2 * k
         while True:
-            ids, distances = nearest_in(
-                collection, query, take, _all_of({"tree": key.tree_id}, {"kind": kind})
-            )
+            ids, distances = nearest_in(collection, query, take, _all_of(_of(key), {"kind": kind}))
             found = _best_of_each(ids, distances, allowed)
             if len(found) >= k or len(ids) < take:
                 return found[:k]
@@ -142,7 +138,7 @@ class ChromaVectors:
     def _vectors(self, key: TreeKey, kind: ItemKind, refs: Sequence[int]) -> dict[int, Vector]:
         found: dict[int, list[tuple[int, Vector]]] = {}
         for batch in _batches(refs, ASKED_AT_ONCE):
-            where = _all_of({"tree": key.tree_id}, {"kind": kind}, {"ref": {"$in": [int(r) for r in batch]}})
+            where = _all_of(_of(key), {"kind": kind}, {"ref": {"$in": [int(r) for r in batch]}})
             for ref, piece, vector in rows_in(self._collection(key.owner), where):
                 found.setdefault(ref, []).append((piece, vector))
         return {
@@ -151,29 +147,37 @@ class ChromaVectors:
 
     def _delete(self, key: TreeKey, refs: Sequence[int] | None) -> None:
         if refs is None:
-            self._collection(key.owner).delete(where={"tree": key.tree_id})
+            self._collection(key.owner).delete(where=cast(Where, _of(key)))
         else:
             self._delete_refs(key, "message", refs)
 
     def _delete_refs(self, key: TreeKey, kind: ItemKind, refs: Sequence[int], *also: Condition) -> None:
         for batch in _batches(refs, ASKED_AT_ONCE):
-            where = _all_of({"tree": key.tree_id}, {"kind": kind}, {"ref": {"$in": list(batch)}}, *also)
+            where = _all_of(_of(key), {"kind": kind}, {"ref": {"$in": list(batch)}}, *also)
             self._collection(key.owner).delete(where=where)
 
     def _clear(self) -> None:
         self._collections.clear()
-        for collection in list(self._ours()):
-            self._client.delete_collection(collection.name)
+        for one in list(ours(self._client)):
+            self._client.delete_collection(one.name)
 
     def _count(self) -> int:
-        ours = (c for c in self._ours() if c.name.endswith(_digest(self._weights)))
-        return sum(len(collection.get(where={"piece": 0}, include=[])["ids"]) for collection in ours)
+        known = (one for one in ours(self._client) if one.name.endswith(f"{digest(self._weights)}{VERSION}"))
+        return sum(len(one.get(where={"piece": 0}, include=[])["ids"]) for one in known)
 
-    def _ours(self) -> Iterator[chromadb.Collection]:
-        offset = 0
-        while page := self._client.list_collections(limit=100, offset=offset):
-            yield from (collection for collection in page if collection.name.startswith(PREFIX))
-            offset += len(page)
+
+def _embedded(path: FilePath) -> Client:
+    """Chroma in this process, its collections brought up to date."""
+    client = embedded(path)
+    if not take_over(client):
+        return client
+    close(client)
+    sweep(path)
+    return embedded(path)
+
+
+def _of(key: TreeKey) -> Condition:
+    return {"tree": digest(key.tree_id)}
 
 
 def _best_of_each(ids: Sequence[str], distances: Sequence[float], allowed: Path | None) -> list[Hit]:
@@ -191,7 +195,3 @@ def _all_of(*conditions: Condition) -> Where:
 
 def _batches(rows: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:  # Any: rows of either kind
     return (rows[at : at + size] for at in range(0, len(rows), size))
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:16]

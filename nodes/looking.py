@@ -151,7 +151,7 @@ class Looking:
         if not character or is_group(state):
             return []
         shown = frozenset(row["fingerprint"] for row in state.window)
-        here = Here(key, state.session_id, state.person, Path(state.path), shown)
+        here = Here(key, state.session_id, state.person, state.avatar, Path(state.path), shown)
         found = await self.others.sessions(here, character)
         return await asyncio.gather(*(self._in(session, here, context, query) for session in found))
 

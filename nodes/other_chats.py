@@ -22,7 +22,7 @@ class Chats(Protocol):
     """Which chats a character has (`memory.catalog`)."""
 
     async def recent_of_character(
-        self, owner: str, character: str, person: str, limit: int
+        self, owner: str, character: str, person: str, limit: int, avatar: str
     ) -> list[tuple[str, TreeKey]]: ...
 
 
@@ -34,6 +34,8 @@ class Here:
     session_id: str
     person: str
     """Who asks: OpenAI's `user`, empty where it was not told."""
+    avatar: str
+    """What tells the character from others of the name; empty where it was not told."""
     path: Path
     shown: frozenset[int]
     """Fingerprints of the messages in the request."""
@@ -56,7 +58,8 @@ class OtherChats:
         own = await self.transcript.session(owner, here.session_id)
         if own is not None and (own.is_group or own.person not in (None, "", here.person)):
             return []
-        recent = await self.chats.recent_of_character(owner, character, here.person, MOST_CHATS + 1)
+        avatar = here.avatar or (own.avatar if own else "")
+        recent = await self.chats.recent_of_character(owner, character, here.person, MOST_CHATS + 1, avatar)
         others = [name for name, _ in recent if name != here.session_id][:MOST_CHATS]
         found = [await self.transcript.session(owner, name) for name in others]
         return [session for session in found if session is not None]

@@ -58,6 +58,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
         user_name=state.user_name,
         is_group=is_group(state),
         person=state.person,
+        avatar=state.avatar,
         forked_from=state.forked_from,
         card=card_of(state),
         history_from=state.history_from,

@@ -7,13 +7,13 @@ import logging
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
 from graph.context import Filter, MemoryKind
 from graph.state import TurnState
+from memory.chat_books import Cast
 from memory.chunks import chunk
 from memory.incoming import text_of
 from memory.library import Library
@@ -203,8 +203,8 @@ class Shelves:
 
     async def _lore(self, state: TurnState, key: TreeKey) -> list[Unsaid]:
         """The entries of books that belong to the character or the chat, but for those the request shows."""
-        names = {name for name in (state.card.get("name"), state.character) if name}
-        look = partial(self.library.lore_of, in_group=is_group(state))
-        entries = await asyncio.to_thread(look, key.owner, names, state.chat_id)
+        names = frozenset(name for name in (state.card.get("name"), state.character) if name)
+        cast = Cast(names, is_group(state), state.avatar)
+        entries = await asyncio.to_thread(self.library.lore_of, key.owner, cast, state.chat_id)
         shown = "\n".join(text_of(m.get("content")) for m in state.messages)
         return [Unsaid("lore", n, text) for n, text in entries if text.strip() and text.strip() not in shown]

@@ -109,6 +109,7 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
         names=list(meant.names),
         is_group=meant.is_group,
         person=meant.user,
+        avatar=meant.avatar,
         spoken=meant.spoken,
         model=asked.model,
         sampling=asked.sampling,
@@ -131,6 +132,7 @@ def session_request(turn: Turn, whose: Whose, *, exact: bool = False) -> assignm
         again=turn.again,
         whose=whose,
         exact=exact,
+        is_group=turn.is_group,
         shows_group=turn.is_group or bool(others),
     )
 

@@ -32,6 +32,7 @@ class Listed:
 
     id: str
     character: str
+    avatar: str
     user_name: str
     messages: int
     updated_at: float
@@ -91,7 +92,7 @@ class Opened:
 
     def sessions(self) -> Iterator[Listed]:
         for s in self.runner.run(lookup.everything(self)):
-            yield Listed(s.session_id, s.character, s.user_name, len(s.path), s.updated_at)
+            yield Listed(s.session_id, s.character, s.avatar, s.user_name, len(s.path), s.updated_at)
 
     def messages(self, name: str) -> Iterator[Shown]:
         session = self.runner.run(lookup.named(self, name))
@@ -113,7 +114,7 @@ class Served:
 
     def sessions(self) -> Iterator[Listed]:
         for s in self._pages("/v1/sessions"):
-            yield Listed(s["id"], s["character"], s["user_name"], s["messages"], s["updated_at"])
+            yield Listed(s["id"], s["character"], s["avatar"], s["user_name"], s["messages"], s["updated_at"])
 
     def messages(self, name: str) -> Iterator[Shown]:
         for message in self._pages(f"{path_of(name)}/messages"):

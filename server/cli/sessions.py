@@ -11,7 +11,7 @@ from rich.table import Table
 
 from graph.settings import load_settings
 from server.cli.reach import reachable_server
-from server.cli.reading import Chats, checked, path_of, reading
+from server.cli.reading import Chats, Listed, checked, path_of, reading
 from server.log import configure_logging
 
 console = Console(highlight=False)
@@ -39,9 +39,15 @@ def show_all(chats: Chats) -> None:
     table.columns[0].overflow = "fold"
     for session in chats.sessions():
         when = f"{datetime.fromtimestamp(session.updated_at):%Y-%m-%d %H:%M}"
-        row = (session.id, session.character, session.user_name, str(session.messages), when)
+        row = (session.id, _named(session), session.user_name, str(session.messages), when)
         table.add_row(*map(escape, row))
     console.print(table if table.row_count else "No chats yet.")
+
+
+def _named(session: Listed) -> str:
+    """The character, with the avatar where that tells more."""
+    known = session.avatar in ("", session.character)
+    return session.character if known else f"{session.character} ({session.avatar})"
 
 
 def show(chats: Chats, name: str) -> None:

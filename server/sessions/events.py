@@ -13,9 +13,8 @@ from memory.files import safe_name
 from memory.incoming import ROLES, Incoming, row_of, text_of
 from memory.names import as_stored
 from memory.path import Path, Ranges, encode
-from memory.settled import renamed_by, settled_by
+from memory.settled import Told, renamed_by, settled_by, told_speakers
 from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
-from memory.whose import Whose
 from server.dependencies import OWNER
 from server.sessions import lookup
 from server.sessions.protocol import ChatEvent, EventTaken
@@ -36,7 +35,7 @@ class _Shown:
     """Every row of the window and nothing else; a negative entry -i-1 is row i, not stored yet."""
     settled: list[Settled]
     """Messages that requests brought with text that may have been glued on: the chat shows them as they are."""
-    renamed: list[tuple[int, str]]
+    told: Told
     """Messages whose speaker's name the chat tells as it is."""
 
 
@@ -50,11 +49,11 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
     window = _window(event)
     request = await _request(resources, name, window, event)
     async with resources.sessions.turn(request) as assignment:
-        shown = await _shown(resources, assignment, window, request.whose)
+        shown = await _shown(resources, assignment, window, request)
         if shown is None:
             return EventTaken(type=event.type)
         known = assignment.session
-        if known is not None and _is_stored(shown, known, request.chat_id):
+        if known is not None and _is_stored(shown, known, request):
             return EventTaken(
                 id=known.session_id, type=event.type, version=known.version, messages=len(known.path)
             )
@@ -88,16 +87,17 @@ def _window(event: ChatEvent) -> list[Incoming]:
     ]
 
 
-def _is_stored(shown: _Shown, known: Session, chat_id: str) -> bool:
-    unchanged = shown.path == known.path.ranges and not shown.settled and not shown.renamed
-    return unchanged and chat_id in ("", known.chat_id)
+def _is_stored(shown: _Shown, known: Session, request: Request) -> bool:
+    unchanged = shown.path == known.path.ranges and not shown.settled and not any(shown.told)
+    named = request.chat_id in ("", known.chat_id) and request.whose.avatar in ("", known.avatar)
+    return unchanged and named
 
 
 async def _request(resources: Resources, name: str, window: list[Incoming], event: ChatEvent) -> Request:
     """By the chat's id; a session that no chat id names is known by its own, or as CHARACTER/CHAT."""
     if not name.strip() or "{{" in name:
         raise BadRequest(f"{name!r} is no chat's id.", param="session_id")
-    whose = Whose(event.character, event.is_group)
+    whose = event.whose
     if await resources.catalog.of_chat(OWNER, name) is None:
         session = await lookup.find(resources, name)
         if session is not None and whose.may_have(session) and _is_known_by(session, name):
@@ -113,20 +113,22 @@ def _is_known_by(session: Session, name: str) -> bool:
 
 
 async def _shown(
-    resources: Resources, assignment: Assignment, window: list[Incoming], whose: Whose
+    resources: Resources, assignment: Assignment, window: list[Incoming], request: Request
 ) -> _Shown | None:
     base = assignment.session
     if base is None and assignment.forked_from:
         origin = await resources.transcript.session(OWNER, assignment.forked_from)
-        base = origin if origin and whose.may_have(origin) else None
+        base = origin if origin and request.whose.may_have(origin) else None
     if base is None:
         return None
     tree = await resources.transcript.tree(assignment.key)
     read = [as_stored(row, tree) for row in window]
     alignment = align(read, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
-    renamed = renamed_by(alignment, tree, base.user_name)
-    return _Shown(base, alignment, path, settled_by(alignment, tree), renamed)
+    told = Told(renamed_by(alignment, tree, base.user_name))
+    if request.exact:
+        told = told_speakers(alignment, tree, {row.index: row.speaker for row in window})
+    return _Shown(base, alignment, path, settled_by(alignment, tree), told)
 
 
 def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatEvent) -> TurnWrite:
@@ -143,9 +145,11 @@ def _write(assignment: Assignment, shown: _Shown, request: Request, event: ChatE
         character=event.character or shown.base.character,
         user_name=event.user_name or shown.base.user_name,
         is_group=event.is_group or shown.base.is_group,
+        avatar=event.whose.avatar,
         forked_from=assignment.forked_from,
         settled=shown.settled,
-        renamed=shown.renamed,
+        renamed=shown.told.renamed,
+        respoken=shown.told.respoken,
         glue=shown.alignment.glue,
     )
 

@@ -26,9 +26,9 @@ class Chats(Protocol):
 
 
 async def find(chats: Chats, name: str) -> Session | None:
-    """The session of this chat id (of several the one used last), else of this session id, else of
-    CHARACTER/CHAT, else the one that was imported under this name and has another id since; nothing has an
-    empty one."""
+    """The session of this chat id (of several the one used last), else of this session id, else of CHARACTER/CHAT
+    (an avatar means one chat, of a name's the one used last), else the one that was imported under this name and
+    has another id since; nothing has an empty one."""
     if not name:
         return None
     session_id = await chats.catalog.of_chat(OWNER, name)
@@ -38,12 +38,13 @@ async def find(chats: Chats, name: str) -> Session | None:
 
 
 async def _of_character(chats: Chats, name: str) -> Session | None:
-    """The session that CHARACTER/CHAT names; either may hold a slash."""
+    """The session that CHARACTER/CHAT or AVATAR/CHAT names; either part may hold a slash."""
     for chat_id in chats_in(name):
-        character = name.removesuffix(f"/{chat_id}")
-        found = await of_chat(chats, chat_id, Whose(character))
-        if found is not None and found.character == character:
-            return found
+        who = name.removesuffix(f"/{chat_id}")
+        for whose in (Whose(avatar=who), Whose(who)):
+            found = await of_chat(chats, chat_id, whose)
+            if found is not None and who == (found.avatar if whose.avatar else found.character):
+                return found
     return None
 
 

@@ -7,9 +7,10 @@ from typing import Any, Literal, get_args
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from memory.stored import Message, Session
+from memory.whose import Whose
 from server.chat.protocol import RequestMessage, without_surrogates
 from server.sessions.lookup import said
-from server.sillytavern import word_of
+from server.sillytavern import avatar_of, word_of
 
 
 class SessionObject(BaseModel):
@@ -20,6 +21,7 @@ class SessionObject(BaseModel):
     chat_id: str
     tree_id: str
     character: str
+    avatar: str
     user_name: str
     messages: int
     version: int
@@ -95,10 +97,16 @@ class ChatEvent(BaseModel):
     user_name: str = ""
     is_group: bool = False
     """The chat is a group's."""
+    avatar: str = ""
+    """The character's card by its file's name, which tells characters of one name apart."""
+    has_namesakes: bool = False
+    """Of `chat_renamed` and `chat_deleted`: others have the character's name, so that what was stored before avatars
+    were told may be theirs."""
     chat_file: str = ""
     """The name of the chat's file: an id that is this name means one chat, and no branch inherits it."""
     new_chat_id: str = ""
     new_character: str = ""
+    new_avatar: str = ""
     """Of `chat_renamed`: what is another name now, the chat's or its character's."""
 
     @model_validator(mode="before")
@@ -111,6 +119,26 @@ class ChatEvent(BaseModel):
     def _is_filled_in(cls, name: str) -> str:
         """Names as requests tell them: without spaces around them; unfilled macros are none."""
         return word_of(name)
+
+    @field_validator("avatar", "new_avatar")
+    @classmethod
+    def _is_of_a_card(cls, name: str) -> str:
+        return avatar_of(name)
+
+    @property
+    def whose(self) -> Whose:
+        """Whose chat it is."""
+        return Whose(self.character, self.is_group, "" if self.is_group else self.avatar)
+
+    @property
+    def now_whose(self) -> Whose:
+        """Whose it is from now on; a character that has another name has another avatar too."""
+        told = self.new_avatar or ("" if self.new_character else self.avatar)
+        return Whose(self.new_character or self.character, self.is_group, "" if self.is_group else told)
+
+    def may_be_about(self, session: Session) -> bool:
+        """Whether nothing speaks against it that a session of this id is meant, of which the event shows nothing."""
+        return not (self.has_namesakes and self.whose.is_first_of(session))
 
     @field_validator("messages")
     @classmethod
@@ -151,6 +179,7 @@ def session_object(session: Session) -> SessionObject:
         chat_id=session.chat_id,
         tree_id=session.key.tree_id,
         character=session.character,
+        avatar=session.avatar,
         user_name=session.user_name,
         messages=len(session.path),
         version=session.version,

@@ -13,7 +13,7 @@ from graph.errors import NotFound
 from graph.resources import Resources
 from memory.stored import Session
 from memory.transcript import Transcript
-from memory.whose import Whose, has_id_of
+from memory.whose import Whose, has_id_of, whose_of
 from server.dependencies import OWNER
 from server.sessions.lookup import chats_in, find, named, of_chat
 
@@ -35,12 +35,14 @@ async def remove(resources: Resources, name: str) -> tuple[Session, int]:
     return going[0], removed
 
 
-async def remove_chat(resources: Resources, chat_id: str, whose: Whose) -> Session | None:
+async def remove_chat(
+    resources: Resources, chat_id: str, whose: Whose, is_meant: Callable[[Session], bool]
+) -> Session | None:
     """The same for a chat's id alone, whatever else has such a name; None where there is no such chat."""
     if await of_chat(resources, chat_id, whose) is None:
         await resources.sessions.begun(OWNER, [chat_id])
     try:
-        async with _locked(resources, partial(_chat, resources, chat_id, whose), chat_id) as going:
+        async with _locked(resources, partial(_chat, resources, chat_id, whose, is_meant), chat_id) as going:
             await erase(resources, going)
     except NotFound:
         return None
@@ -66,7 +68,7 @@ async def erase(resources: Resources, lines: Sequence[Session]) -> int:
 async def _forget_elsewhere(resources: Resources, gone: Session) -> None:
     """Delete what names a chat that is gone: its lorebooks' bindings, and the checkpoints of other chats that hold
     memories of its tree's, each once no turn is under way there."""
-    key, whose = gone.key, Whose(gone.character, gone.is_group)
+    key, whose = gone.key, whose_of(gone)
     if gone.chat_id and await of_chat(resources, gone.chat_id, whose) is None:
         await asyncio.to_thread(resources.library.forget_chat, OWNER, gone.chat_id, whose)
     for thread_id in await threads_with(resources.checkpointer, key.owner, key.tree_id):
@@ -74,9 +76,11 @@ async def _forget_elsewhere(resources: Resources, gone: Session) -> None:
             await forget_recalled(resources.checkpointer, thread_id, key.tree_id)
 
 
-async def _chat(resources: Resources, chat_id: str, whose: Whose) -> Session:
+async def _chat(
+    resources: Resources, chat_id: str, whose: Whose, is_meant: Callable[[Session], bool]
+) -> Session:
     found = await of_chat(resources, chat_id, whose)
-    if found is None:
+    if found is None or not is_meant(found):
         raise NotFound(f"There is no chat {chat_id!r}.")
     return found
 
@@ -100,7 +104,8 @@ async def _locked(
 async def lines_going(transcript: Transcript, session: Session, name: str) -> list[Session]:
     """What goes with a session that is called by this name, itself first."""
     lines = await transcript.lines(session.key)
-    by_chat = name in (session.chat_id, f"{session.character}/{session.chat_id}")
+    theirs = [f"{who}/{session.chat_id}" for who in (session.character, session.avatar)]
+    by_chat = name in (session.chat_id, *theirs)
     of_id = [line for line in lines if by_chat and line != session and has_id_of(line, session)]
     return [session, *of_id, *await lines_left_by(transcript, lines, [session, *of_id])]
 

@@ -12,7 +12,7 @@ from graph.errors import BadRequest
 from graph.resources import Resources
 from memory.bulk import BulkWrite, SessionLine, line_of
 from memory.stored import Session
-from memory.whose import Whose, has_id_of
+from memory.whose import Whose, has_id_of, whose_of
 from server.dependencies import OWNER
 from server.sessions import removal
 from server.sessions.lookup import of_chat
@@ -48,7 +48,7 @@ async def renamed(resources: Resources, name: str, event: ChatEvent) -> EventTak
 
 async def deleted(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
     """Remove the chat of this id and nothing else that has such a name; see `removal.remove`."""
-    session = await removal.remove_chat(resources, name, Whose(event.character, event.is_group))
+    session = await removal.remove_chat(resources, name, event.whose, event.may_be_about)
     if session is None:
         return EventTaken(type=event.type)
     return EventTaken(id=session.session_id, type=event.type, changed=True, version=session.version)
@@ -57,14 +57,16 @@ async def deleted(resources: Resources, name: str, event: ChatEvent) -> EventTak
 def _keep_its_books(resources: Resources, session: Session, event: ChatEvent) -> None:
     """Bind the chat's lorebooks to its new name."""
     now = _called(session, event)
-    was, whose = Whose(session.character, session.is_group), Whose(now.character, now.is_group)
-    resources.library.rename_chat(OWNER, session.chat_id, was, now.chat_id, whose)
+    whose = Whose(now.character, now.is_group, now.avatar or "")
+    resources.library.rename_chat(OWNER, session.chat_id, whose_of(session), now.chat_id, whose)
 
 
 def _called(line: Session, event: ChatEvent) -> SessionLine:
     """A line under the name that it has from now on."""
     chat_id, character = event.new_chat_id or line.chat_id, event.new_character or line.character
-    return replace(line_of(line), chat_id=chat_id, character=character)
+    known = "" if event.new_character or line.is_group else line.avatar
+    avatar = event.now_whose.avatar or known
+    return replace(line_of(line), chat_id=chat_id, character=character, avatar=avatar)
 
 
 class _Lines(NamedTuple):
@@ -92,10 +94,9 @@ async def _held(resources: Resources, name: str, event: ChatEvent) -> AsyncItera
 
 
 async def _lines(resources: Resources, name: str, event: ChatEvent) -> _Lines:
-    session = await of_chat(resources, name, Whose(event.character, event.is_group))
-    whose = Whose(event.new_character or event.character, event.is_group)
-    twin = await of_chat(resources, event.new_chat_id or name, whose)
-    if session is None:
+    session = await of_chat(resources, name, event.whose)
+    twin = await of_chat(resources, event.new_chat_id or name, event.now_whose)
+    if session is None or not event.may_be_about(session):
         return _Lines(None, None, [])
     is_branch = twin is not None and twin.forked_from == session.session_id
     lines = await resources.transcript.lines(session.key)

@@ -3,7 +3,7 @@
 from server.sillytavern.interpretation import Interpretation, interpret
 from server.sillytavern.markers import DEFAULT, MAIN_PROMPT, Markers, markers_of
 from server.sillytavern.names import EXAMPLE_NAMES
-from server.sillytavern.tag import told_whose, word_of
+from server.sillytavern.tag import avatar_of, told_whose, word_of
 
 __all__ = [
     "DEFAULT",
@@ -11,6 +11,7 @@ __all__ = [
     "MAIN_PROMPT",
     "Interpretation",
     "Markers",
+    "avatar_of",
     "interpret",
     "markers_of",
     "told_whose",

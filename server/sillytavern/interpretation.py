@@ -60,6 +60,8 @@ class Interpretation:
     """OpenAI's `user` field as it came."""
     character: str
     user_name: str
+    avatar: str
+    """What tells the character from others of the name, as the tag tells; a group has none."""
     names: list[str]
     """All speaker names: character, user, group members."""
     tagged: bool
@@ -97,6 +99,7 @@ def interpret(
     nudged = without_nudges(messages, kind, tagged, markers) if nudges else {}
     shown = [m | {"content": nudged[i]} if i in nudged else m for i, m in enumerate(messages)]
     left = nudged | {i: text for i, text in spoken(shown, tag.injected, names, markers)}
+    is_group = tag.is_group or shows_group(messages, markers)
     return Interpretation(
         kind=kind,
         chat_id=tag.chat_id,
@@ -104,9 +107,10 @@ def interpret(
         user=word_of(body.get("user")),
         character=character,
         user_name=user_name,
+        avatar="" if is_group else tag.avatar,
         names=names,
         tagged=tagged,
         again=tag.again and kind == "normal",
-        is_group=tag.is_group or shows_group(messages, markers),
+        is_group=is_group,
         spoken=[[i, left[i]] for i in sorted(left)],
     )

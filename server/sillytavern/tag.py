@@ -38,6 +38,8 @@ class Tag:
     """The kind came as `gen_type`, SillyTavern's macro for the *last* generation: stale on raw requests."""
     character: str
     user_name: str
+    avatar: str
+    """The character's card by its file's name, without the ending; empty in a group."""
     members: list[str]
     is_group: bool
     injected: list[tuple[int, str]]
@@ -57,6 +59,7 @@ def read_tag(
     group = metadata.get("group") or metadata.get("group_members") or metadata.get("members")
     character = _first(metadata, "character", "char")
     members = _members(group, character)
+    is_group = bool(members) if isinstance(group, list) else len(members) > 1
     chat_id = word_of(path_chat_id) or header(headers, "x-chat-id") or _first(metadata, "chat_id")
     return Tag(
         chat_id=chat_id,
@@ -66,8 +69,9 @@ def read_tag(
         kind_is_last=told is None and last is not None,
         character=character,
         user_name=_first(metadata, "user_name"),
+        avatar="" if is_group else avatar_of(metadata.get("avatar")),
         members=members,
-        is_group=bool(members) if isinstance(group, list) else len(members) > 1,
+        is_group=is_group,
         injected=_injected(metadata.get("injected")),
     )
 
@@ -75,7 +79,7 @@ def read_tag(
 def told_whose(body: Mapping[str, Any], headers: Mapping[str, str]) -> Whose:  # Any: a request as it came
     """Whose chat the chat's id names, as the tag tells it; what the texts alone say is not asked here."""
     tag = read_tag(body, headers, "")
-    return Whose(tag.character, tag.is_group)
+    return Whose(tag.character, tag.is_group, tag.avatar)
 
 
 def _members(group: object, character: str) -> list[str]:
@@ -89,6 +93,11 @@ def word_of(value: object) -> str:
     """A tag's value as text; empty and unfilled macros (`{{chatId}}`) are none."""
     text = str(value).strip() if isinstance(value, str | int) and not isinstance(value, bool) else ""
     return "" if "{{" in text else text
+
+
+def avatar_of(value: object) -> str:
+    """What an avatar is known by: SillyTavern names a character's folder of chats as its card, without the ending."""
+    return word_of(value).removesuffix(".png")
 
 
 def header(headers: Mapping[str, str], name: str) -> str:

@@ -3,7 +3,7 @@
 import { hiddenCount, named, signature, visibleChat } from './chat.js';
 import { endpoint, Reporter } from './report.js';
 import { Said } from './said.js';
-import { Prompts, tagOf, toldByUser, withTag } from './tag.js';
+import { avatarOf, Prompts, tagOf, toldByUser, withTag } from './tag.js';
 import { WholeChats } from './whole.js';
 
 const KEY = 'emotional_rag';
@@ -123,7 +123,7 @@ async function beforeRequest(data) {
     if (settings().tag) {
         const chatId = context().getCurrentChatId();
         const injected = said.injected(data.messages, Boolean(data.custom_prompt_post_processing));
-        const tag = tagOf(data, chatId, prompts.kind(data), injected);
+        const tag = tagOf(data, chatId, prompts.kind(data), injected, avatarOf(context()));
         data.custom_include_body = withTag(data.custom_include_body, tag, yaml.parse);
     }
 }
@@ -169,8 +169,9 @@ async function look() {
         return 'later';
     }
     const { chat_id, ...own } = ownTag(now);
-    const who = { character: now.name2, user_name: now.name1, ...own, is_group: Boolean(now.groupId) };
-    const chat = { messages, chat_file: opened, ...who, character: who.is_group ? '' : who.character };
+    const named = { character: now.name2, avatar: avatarOf(now), user_name: now.name1, ...own };
+    const who = now.groupId ? { ...named, character: '', avatar: '' } : named;
+    const chat = { messages, chat_file: opened, ...who, is_group: Boolean(now.groupId) };
     return { base: server.base, chatId: server.chatId || chat_id || opened, ...chat };
 }
 

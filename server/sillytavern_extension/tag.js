@@ -43,16 +43,22 @@ export class Prompts {
     }
 }
 
+/** The card's file of the open character, which tells those of one name apart; a group's chat is no character's. */
+export function avatarOf({ groupId, characters, characterId }) {
+    return (!groupId && characters?.[characterId]?.avatar) || '';
+}
+
 /**
  * The tag of a request; what is not known is left out. `chat_file` is no twin of `chat_id`: the user's own
  * parameters may name the chat otherwise, and only a file's name is never a branch's too.
  */
-export function tagOf(data, chatId, kind, injected = []) {
+export function tagOf(data, chatId, kind, injected = [], avatar = '') {
     const tag = {
         chat_id: chatId,
         chat_file: chatId,
         kind,
         character: data.char_name,
+        avatar,
         user_name: data.user_name,
         group_members: data.group_names,
         injected,
@@ -75,7 +81,7 @@ export function withTag(text, tag, parse) {
 }
 
 /**
- * What the user's own parameters, macros filled in, say of a request's chat: `chat_id`, `character` and
+ * What the user's own parameters, macros filled in, say of a request's chat: `chat_id`, `character`, `avatar` and
  * `user_name`, as far as they do. Our server takes the header X-Chat-Id before the body's id.
  */
 export function toldByUser(body, headers, parse) {
@@ -84,7 +90,7 @@ export function toldByUser(body, headers, parse) {
     for (const [name, value] of Object.entries(parameters(headers, parse))) {
         own.chat_id = (name.toLowerCase() === 'x-chat-id' && word(value)) || own.chat_id;
     }
-    const told = ['chat_id', 'character', 'user_name'].map((name) => [name, word(own[name])]);
+    const told = ['chat_id', 'character', 'avatar', 'user_name'].map((name) => [name, word(own[name])]);
     return Object.fromEntries(told.filter(([, value]) => value));
 }
 

@@ -33,17 +33,17 @@ export class WholeChats {
     /** CHAT_RENAMED tells the name that was typed. */
     renamed({ avatarId, groupId, oldFileName, newFileName }) {
         const now = bare(newFileName.replace(NOT_IN_NAMES, ''));
-        const whose = groupId ? { is_group: true } : { character: this.#named(avatarId) };
+        const whose = groupId ? { is_group: true } : this.#whose(this.#of(avatarId));
         this.#tellAll([{ chatId: bare(oldFileName), type: 'chat_renamed', new_chat_id: now, ...whose }]);
     }
 
     /** CHAT_DELETED tells no character: it is the open chat's, or that of the list's chat, or is deleted as well. */
     deleted(name) {
         const { characters, characterId } = this.context();
-        const listed = this.#clicked?.file === name && this.#named(this.#clicked.avatar);
-        const character = listed || characters[characterId]?.name;
+        const listed = this.#clicked?.file === name && this.#of(this.#clicked.avatar);
+        const character = listed || characters[characterId];
         if (character) {
-            this.#tellAll([{ chatId: name, type: 'chat_deleted', character }]);
+            this.#tellAll([{ chatId: name, type: 'chat_deleted', ...this.#whose(character) }]);
         } else {
             this.#unowned.push(name);
         }
@@ -55,24 +55,32 @@ export class WholeChats {
 
     characterDeleted({ character }) {
         const gone = this.#unowned.splice(0);
-        this.#tellAll(gone.map((chatId) => ({ chatId, type: 'chat_deleted', character: character.name })));
+        const whose = this.#whose(character);
+        this.#tellAll(gone.map((chatId) => ({ chatId, type: 'chat_deleted', ...whose })));
     }
 
     /** CHARACTER_RENAMED: the files are moved already, SillyTavern's page still has the old name. */
     characterRenamed(oldAvatar, newAvatar) {
-        const character = this.#named(oldAvatar);
+        const was = this.#whose(this.#of(oldAvatar) ?? { name: '', avatar: oldAvatar });
         this.tell(async () => {
             const [{ name }, chats] = await Promise.all([
                 this.#ask('/api/characters/get', { avatar_url: newAvatar }),
                 this.#ask('/api/characters/chats', { avatar_url: newAvatar, simple: true }),
             ]);
             const ids = Array.isArray(chats) ? chats.map((chat) => bare(chat.file_name)) : [];
-            return ids.map((chatId) => ({ chatId, type: 'chat_renamed', character, new_character: name }));
+            const now = { new_character: name, new_avatar: newAvatar };
+            return ids.map((chatId) => ({ chatId, type: 'chat_renamed', ...was, ...now }));
         });
     }
 
-    #named(avatar) {
-        return this.context().characters.find((one) => one.avatar === avatar)?.name ?? '';
+    #of(avatar) {
+        return this.context().characters.find((one) => one.avatar === avatar);
+    }
+
+    /** Whose a chat is; what is remembered from before avatars were told may be a namesake's. */
+    #whose({ name, avatar } = { name: '', avatar: '' }) {
+        const others = this.context().characters.filter((one) => one.name === name && one.avatar !== avatar);
+        return { character: name, avatar, ...(others.length ? { has_namesakes: true } : {}) };
     }
 
     #tellAll(events) {

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from graph.errors import BadRequest
-from server.transfer.chat_file import About
+from server.transfer.chat_file import CHATS, About
 from server.transfer.lines import clean
 
 MOST_MEMBERS = 1_000_000
@@ -20,7 +20,7 @@ MAX_UNPACKED = 8 * 2**30
 """Bytes that an archive may hold once unpacked."""
 GROUP_CHATS, CHARACTERS = "group chats", "characters"
 _HOMES: dict[str, tuple[str, ...]] = {
-    "chats": (".jsonl",),
+    CHATS: (".jsonl",),
     GROUP_CHATS: (".jsonl",),
     CHARACTERS: (".png", ".json"),
     "worlds": (".json",),
@@ -61,8 +61,7 @@ def _depth(name: str) -> int:
 
 def is_private(name: str) -> bool:
     """Whether a chat's place says that it is one with a single character."""
-    parts = PurePosixPath(name).parts
-    return len(parts) > 2 and parts[-3] == "chats"
+    return bool(About(name).avatar)
 
 
 def is_of_user_folder(name: str) -> bool:

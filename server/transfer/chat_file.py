@@ -21,6 +21,8 @@ from server.transfer.sent import Line, Raw, Sender, is_apart
 UNNAMED = ("", "unused", "You")
 """Header names that say nothing."""
 LONGEST_ID = 200
+CHATS = "chats"
+"""The folder of a SillyTavern user in which each character has a folder of chats."""
 LIVE_ID = "memory_id"
 """The chat variable in which README's YAML keeps the id that it makes."""
 
@@ -37,6 +39,13 @@ class About:
     """Unix seconds; the date of messages that have none."""
     members: tuple[str, ...] = ()
     """Who is in the group that has a chat of this name."""
+
+    @property
+    def avatar(self) -> str:
+        """What SillyTavern knows the character by that has the folder in which the chat lies: its card's file, without
+        the ending. Empty elsewhere."""
+        parts = PurePosixPath(self.name.replace("\\", "/")).parts
+        return clean(parts[-2]).strip() if len(parts) > 2 and parts[-3] == CHATS else ""
 
     @property
     def stem(self) -> str:
@@ -62,6 +71,8 @@ class ChatFile:
     """The id that it made for itself when it was live (README's YAML); branches inherit it."""
     problems: list[Problem] = field(default_factory=list)
     is_group: bool = False
+    avatar: str = ""
+    """The character's, where the file lay in its folder."""
     shown: list[Line] = field(init=False)
     """The lines that are the visible chat."""
 
@@ -109,6 +120,7 @@ def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -
         live_id=stripped(_object(metadata.get("variables")).get(LIVE_ID)),
         problems=problems,
         is_group=of_group,
+        avatar="" if of_group else about.avatar,
     )
 
 

@@ -45,7 +45,7 @@ async def import_chat(resources: Resources, chat: ChatFile, progress: Progress) 
         laid.count(done, report)
         report.sessions.append(_imported(stored, report))
     if chat.world is not None and place.chat_id:
-        whose = Whose(chat.character, chat.is_group)
+        whose = Whose(chat.character, chat.is_group, chat.avatar or (stored.avatar if stored else ""))
         await asyncio.to_thread(resources.library.rebind_chat, OWNER, place.chat_id, whose, chat.world)
     return report
 
@@ -189,6 +189,7 @@ class _Laying:
             character=chat.character,
             user_name=chat.user_name,
             is_group=chat.is_group,
+            avatar=chat.avatar or None,
             forked_from=place.forked_from,
             history_from=known.history_from if known else None,
         )

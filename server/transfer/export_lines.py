@@ -46,6 +46,7 @@ class SessionRow(BaseModel):
     left_behind: bool
     is_group: bool = False
     person: str | None = None
+    avatar: str | None = None
     history_from: Id | None
     last_turn_id: str
     last_new: list[Id]

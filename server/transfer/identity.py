@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from graph.resources import Resources
 from memory.assignment import Assignment, Request
+from memory.candidates import may_be_first
 from memory.files import safe_name
 from memory.path import Path
 from memory.places import merged_rows
@@ -96,7 +97,8 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
     made = await _made_of(resources, chat, name)
     if made is not None:
         found = await _assigned(resources, chat, session_id=made.session_id)
-        return found if found.alignment.matched else None
+        is_its = may_be_first(found.alignment) if _whose(chat).is_first_of(made) else found.alignment.matched
+        return found if is_its else None
     if chat.live_id and await resources.catalog.of_chat(OWNER, chat.live_id):
         found = await _assigned(resources, chat)
         if not await _is_live_one(resources.transcript, found, chat) and not chat.main_chat:
@@ -115,12 +117,13 @@ async def _made_of(resources: Resources, chat: ChatFile, name: str) -> Session |
 
 
 def _whose(chat: ChatFile) -> Whose:
-    return Whose(chat.character, chat.is_group)
+    return Whose(chat.character, chat.is_group, chat.avatar)
 
 
 def _ids_of(chat: ChatFile, name: str) -> list[str]:
     """What a session of a chat's name may be called (`memory.assign`), most likely first."""
-    return [safe_name(name), safe_name(f"{chat.character}/{name}")] if name else []
+    told = [who for who in (chat.character, chat.avatar) if who]
+    return [safe_name(name), *(safe_name(f"{who}/{name}") for who in told)] if name else []
 
 
 async def _is_live_one(transcript: Transcript, found: Assignment, chat: ChatFile) -> bool:
@@ -190,15 +193,17 @@ async def _origin(resources: Resources, chat: ChatFile, found: Assignment) -> tu
 
 
 def _of_name(lines: Iterable[Session], chat: ChatFile) -> Session | None:
-    """The session of a chat's main chat among those of its tree."""
+    """The session of a chat's main chat among those of its tree, rather than that of another character's copy."""
     name, made = chat.main_chat, _ids_of(chat, chat.main_chat)
-    return next((s for s in lines if name and (s.chat_id == name or s.session_id in made)), None)
+    found = [s for s in lines if name and (s.chat_id == name or s.session_id in made)]
+    return min(found, key=lambda s: not _whose(chat).may_have(s), default=None)
 
 
 async def _id_to_come(transcript: Transcript, chat: ChatFile) -> str:
     """The id that the session of a chat's main chat will have; another character's may have the first."""
-    first, second = _ids_of(chat, chat.main_chat)
-    return second if await transcript.session(OWNER, first) else first
+    made = _ids_of(chat, chat.main_chat)
+    free = [one for one in made if await transcript.session(OWNER, one) is None]
+    return next(iter(free), made[-1])
 
 
 async def _went_first(transcript: Transcript, chat: ChatFile, found: Assignment, other: Session) -> bool:

@@ -120,12 +120,15 @@ def _put_json(library: Library, content: dict[str, Any], about: About) -> Report
 
 def _put_card(library: Library, content: dict[str, Any], about: About, report: Report) -> None:
     name, now = clean(card_of(content).name), time.time()
-    source = _source_of_card(about, name)
+    source, avatar = _source_of_card(about, name), about.stem if is_of_user_folder(about.name) else ""
     report.characters = int(library.put_character(OWNER, Character(source, name, content), now))
     carried = read_card_book(content, name)
     if carried is not None:
-        report.lore = library.put_book(OWNER, carried, now)
-    if world := world_of_card(content):
+        report.lore = library.put_book(OWNER, replace(carried, avatar=avatar), now)
+    world = world_of_card(content)
+    if avatar:
+        library.link(OWNER, world, avatar, name)
+    elif world:
         library.bind(OWNER, world, "character", name)
 
 

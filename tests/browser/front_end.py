@@ -19,11 +19,16 @@ CHAT = """() => SillyTavern.getContext().chat.map(m => ({
 }))"""
 SELECT = """name => {
     const context = SillyTavern.getContext();
-    return context.selectCharacterById(context.characters.findIndex(c => c.name === name));
+    return context.selectCharacterById(context.characters.findIndex(c => [c.name, c.avatar].includes(name)));
 }"""
 IS_OPEN = """name => {
     const { characters, characterId, groupId } = SillyTavern.getContext();
-    return !groupId && characters[characterId]?.name === name;
+    const { name: own, avatar } = characters[characterId] ?? {};
+    return !groupId && [own, avatar].includes(name);
+}"""
+DUPLICATE = """async () => {
+    const { duplicateCharacter } = await import('/script.js');
+    return duplicateCharacter({ silent: true });
 }"""
 ASK = """async ([path, body]) => {
     const headers = SillyTavern.getContext().getRequestHeaders();
@@ -32,7 +37,7 @@ ASK = """async ([path, body]) => {
 }"""
 DELETE = """async name => {
     const { deleteCharacter } = await import('/script.js');
-    const { avatar } = SillyTavern.getContext().characters.find(c => c.name === name);
+    const { avatar } = SillyTavern.getContext().characters.find(c => [c.name, c.avatar].includes(name));
     await deleteCharacter(avatar, { deleteChats: true });
 }"""
 ROLE = """([identifier, role]) => {
@@ -104,10 +109,14 @@ class FrontEnd:
         self.rest.until("name => SillyTavern.getContext().characters.some(c => c.name === name)", name)
 
     def open_character(self, name: str) -> None:
-        """Open a character's most recent chat; nothing happens when it is open."""
+        """Open a character's most recent chat, by name or avatar; nothing happens when it is open."""
         if not self.page.evaluate(IS_OPEN, name):
             with self.rest.opened(noted=False):
                 self.page.evaluate(SELECT, name)
+
+    def duplicate_character(self) -> str:
+        """Duplicate the open character; the new one's avatar."""
+        return str(self.page.evaluate(DUPLICATE))
 
     def new_chat(self) -> None:
         """Begin a new chat with the open character or group."""
@@ -170,7 +179,7 @@ class FrontEnd:
         return self.page.locator(f'.recentChat[data-file="{name}"]')
 
     def delete_character(self, name: str) -> None:
-        """Delete a character with all of its chats."""
+        """Delete a character, by name or avatar, with all of its chats."""
         self.page.evaluate(DELETE, name)
 
     # generations

@@ -48,6 +48,17 @@ def test_edited_messages_are_remembered_as_edited(stage: Stage) -> None:
         assert stage.of_this_chat()[index].text == text
 
 
+def test_what_is_given_to_another_persona_is_remembered_as_its(stage: Stage) -> None:
+    stage.tavern.send("My boat leaks.")
+    for user in ("Ruth", "Alex"):
+        stage.tavern.command(f"/persona-set mode=temp {user}")
+        stage.tavern.command("/persona-sync")
+        check(stage)
+        assert stage.of_this_chat()[1].speaker == user
+        stage.tavern.send(f"I am {user} now.")
+        check(stage)
+
+
 def test_deleted_messages_are_forgotten(stage: Stage) -> None:
     for text in ("I found a key.", "It fits no door.", "Maybe a chest."):
         stage.tavern.send(text)

@@ -165,3 +165,12 @@ async def test_chats_of_two_characters_that_begin_alike_are_two(memory: Memory) 
         found.append(kept.session.session_id)
     assert found[0] != found[1]
     assert found[0] == found[2]
+
+
+async def test_a_first_regenerate_stays_in_its_chat_where_several_are_named(front_end):
+    """Nothing begins a group's prompt: the names alone show that several may take part."""
+    one = await front_end.send(*AT_SEA[:2], reply="a:Aye.", shows_group=True)
+    again = await front_end.send(*AT_SEA[:2], reply="a:No.", shows_group=True)
+    assert again.session_id == one.session_id
+    marked = await front_end.send(*AT_SEA[:2], reply="a:All.", shows_group=True, is_group=True)
+    assert marked.session_id != one.session_id

@@ -21,6 +21,7 @@ from memory.files import tree_path
 from memory.path import Path, encode
 from memory.stored import Card, NewMessage, TreeKey, TurnWrite
 from memory.transcript_sqlite import SqliteTranscript
+from memory.whose import Whose
 
 KEY = TreeKey("local", "tree")
 CARD = Card("Mira", "Mira is a lighthouse keeper. " * 20, "Alex, a cartographer", "hash-1")
@@ -295,7 +296,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(transcript, tur
     await transcript.commit(replace(turn([], ["u:hi"], key=group, session_id="group"), replies=said))
     await transcript.close()
     for key in (KEY, group):
-        for column in ("is_group", "person"):
+        for column in ("is_group", "person", "avatar"):
             execute(root, f"ALTER TABLE sessions DROP COLUMN {column}", key)
         execute(root, "PRAGMA user_version=1", key)
     again = await SqliteTranscript.open(root, catalog)
@@ -311,7 +312,8 @@ async def test_a_file_of_the_second_version_asks_for_vectors_and_codes(transcrip
     await transcript.close()
     execute(root, "CREATE TABLE vectors(kind TEXT, ref INTEGER, piece INTEGER, weights TEXT, vector BLOB)")
     execute(root, "DROP TABLE kept_lines")
-    execute(root, "ALTER TABLE sessions DROP COLUMN person")
+    for column in ("person", "avatar"):
+        execute(root, f"ALTER TABLE sessions DROP COLUMN {column}")
     execute(root, "PRAGMA user_version=2")
     assert catalog.dirty() == []
     again = await SqliteTranscript.open(root, catalog)
@@ -341,7 +343,8 @@ async def test_in_a_file_of_the_third_version_a_chat_is_its_users_by_the_name_in
     await transcript.commit(turn([], ["u:hi"], ["a:r"], user_name="ann", character="Mira"))
     await transcript.close()
     catalog.close()
-    execute(root, "ALTER TABLE sessions DROP COLUMN person")
+    for column in ("person", "avatar"):
+        execute(root, f"ALTER TABLE sessions DROP COLUMN {column}")
     execute(root, "PRAGMA user_version=3")
     with closing(sqlite3.connect(root / FILE)) as connection:
         connection.execute("PRAGMA user_version=2")
@@ -353,6 +356,31 @@ async def test_in_a_file_of_the_third_version_a_chat_is_its_users_by_the_name_in
         await again.commit(turn([[1, 2]], ["u:more"], ["a:r"], user_name="ann", person="ann"))
         assert await newer.recent_of_character("local", "Mira", "ann", 9) == [("s", KEY)]
         assert await newer.recent_of_character("local", "Mira", "", 9) == []
+        await again.close()
+
+
+async def test_in_a_file_of_the_fourth_version_no_chat_tells_an_avatar_and_the_first_one_told_is_kept(
+    transcript, turn, root, catalog
+):
+    await transcript.commit(turn([], ["u:hi"], ["a:r"], character="Mira", chat_id="Main", avatar="none yet"))
+    await transcript.close()
+    catalog.close()
+    execute(root, "ALTER TABLE sessions DROP COLUMN avatar")
+    execute(root, "PRAGMA user_version=4")
+    with closing(sqlite3.connect(root / FILE)) as connection:
+        connection.executescript("ALTER TABLE sessions DROP COLUMN avatar; PRAGMA user_version=3")
+    with closing(Catalog.open(root)) as newer:
+        again = await SqliteTranscript.open(root, newer)
+        assert (await again.session("local", "s")).avatar == ""
+        copy = Whose("Mira", avatar="Mira_1")
+        assert await newer.of_chat("local", "Main", copy) == "s"
+        await again.commit(turn([[1, 2]], ["u:more"], ["a:r"], avatar="Mira"))
+        await again.commit(turn([[1, 4]], ["u:more"], ["a:r"]))
+        assert (await again.session("local", "s")).avatar == "Mira"
+        assert await newer.of_chat("local", "Main", Whose("Mira", avatar="Mira")) == "s"
+        assert await newer.of_chat("local", "Main", Whose("Mira")) == "s"
+        assert await newer.of_chat("local", "Main", copy) is None
+        assert await newer.recent_of_character("local", "Mira", "", 9, "Mira_1") == []
         await again.close()
 
 

@@ -24,6 +24,11 @@ BOOK = json.dumps({"entries": {"0": {"uid": 0, "key": ["stone"], "content": LORE
 GROUP = Whose(is_group=True)
 
 
+def of(character: str) -> Whose:
+    """A character whose folder of chats has its name."""
+    return Whose(character, avatar=character)
+
+
 async def bring(live: Live, character: str, book: str, group: bool = False) -> None:
     """Import a chat `Main` of a character or a group, bound to a lorebook or to none."""
     header = {"chat_metadata": {"world_info": book} if book else {}, "user_name": "x", "character_name": "x"}
@@ -58,7 +63,7 @@ async def test_a_chats_book_stays_with_its_character_in_whatever_order_chats_com
     await put(live, BOOK, name="worlds/Coast.json")
     for character in order:
         await bring(live, character, "Coast" if character == "Mira" else "")
-    assert live.resources.library.chat_books("local") == [ChatBook("Coast", "Main", Whose("Mira"))]
+    assert live.resources.library.chat_books("local") == [ChatBook("Coast", "Main", of("Mira"))]
     assert LORE in await ask(live, fake, "Mira")
     assert LORE not in await ask(live, fake, "Tobias")
 
@@ -105,11 +110,11 @@ async def test_bindings_of_an_older_version_go_to_whom_the_chats_are(settings: S
         library = live.resources.library
         assert library.scopes("local") == []
         assert library.chat_books("local") == [
-            ChatBook("Coast", "Main", Whose("Mira")),
-            ChatBook("Coast", "Main", Whose("Tobias")),
+            ChatBook("Coast", "Main", of("Mira")),
+            ChatBook("Coast", "Main", of("Tobias")),
             ChatBook("Moon", "Watch", GROUP),
             ChatBook("Sun", "gone", ANYBODY),
         ]
         await bring(live, "Tobias", "")
-        assert ChatBook("Coast", "Main", Whose("Tobias")) not in library.chat_books("local")
-        assert ChatBook("Coast", "Main", Whose("Mira")) in library.chat_books("local")
+        assert ChatBook("Coast", "Main", of("Tobias")) not in library.chat_books("local")
+        assert ChatBook("Coast", "Main", of("Mira")) in library.chat_books("local")

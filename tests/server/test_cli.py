@@ -172,6 +172,19 @@ async def test_sessions_are_listed_shown_and_deleted_over_the_running_server(cli
     assert_one_line(err, "c1")
 
 
+async def test_characters_of_one_name_are_listed_with_their_avatars(cli: Cli, settings: Settings) -> None:
+    async with serving(settings) as live:
+        for avatar in ("Mira", "Mira_1"):
+            told = {"chat_id": "Main", "character": "Mira", "avatar": f"{avatar}.png"}
+            body = {"messages": said(f"I ask {avatar}."), "metadata": told}
+            assert (await live.http.post("/v1/chat/completions", json=body)).status_code == 200
+        await idle(live)
+        served = (await cli("sessions"))[1]
+    opened = (await cli("sessions"))[1]
+    assert served == opened and opened.count("Mira (Mira_1)") == 1
+    assert "I ask Mira_1." in (await cli("sessions", "show", "Mira_1/Main"))[1]
+
+
 async def test_sessions_and_reindex_work_without_a_server(cli: Cli, settings: Settings) -> None:
     async with serving(settings) as live:
         await turn(live, "The key is blue.")

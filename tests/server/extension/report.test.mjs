@@ -55,6 +55,7 @@ test('a change is told with the visible chat, to the chat\'s own address', async
         type: 'swipe',
         path: '/v1/sessions/Mira%20-%202026-11-22%4010h04m05s/events',
         character: 'Mira',
+        avatar: 'Mira.png',
         user_name: 'Alex',
         is_group: false,
         chat_file: context.chatId,
@@ -161,7 +162,8 @@ test('a request is tagged for the Custom source alone', async () => {
     const untouched = structuredClone(other);
     await emit('CHAT_COMPLETION_SETTINGS_READY', custom);
     await emit('CHAT_COMPLETION_SETTINGS_READY', other);
-    const names = { chat_id: context.chatId, chat_file: context.chatId, character: 'Mira', user_name: 'Alex' };
+    const whose = { character: 'Mira', avatar: 'Mira.png', user_name: 'Alex' };
+    const names = { chat_id: context.chatId, chat_file: context.chatId, ...whose };
     assert.deepEqual(JSON.parse(custom.custom_include_body), { top_k: 1, metadata: { kind: 'swipe', ...names } });
     assert.deepEqual(other, untouched);
 });

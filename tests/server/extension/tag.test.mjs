@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { tagOf, toldByUser, withTag, Prompts } = await import(`${process.env.EXTENSION}/tag.js`);
+const { avatarOf, tagOf, toldByUser, withTag, Prompts } = await import(`${process.env.EXTENSION}/tag.js`);
 const { yaml } = await import(`${process.env.EXTENSION}/../../../../lib.js`);
 
 const TAG = { chat_id: 'Mira "M" O\'Hara: #1 - 2026', kind: 'swipe', character: 'Mira "M" O\'Hara' };
@@ -99,6 +99,15 @@ test('what is not known is left out of the tag', () => {
         });
 });
 
+test('the avatar tells characters of one name apart, and is no group\'s', () => {
+    const characters = [{ name: 'Mira', avatar: 'Mira.png' }, { name: 'Mira', avatar: 'Mira_1.png' }];
+    assert.equal(avatarOf({ groupId: null, characters, characterId: '1' }), 'Mira_1.png');
+    assert.equal(avatarOf({ groupId: '7', characters, characterId: '1' }), '');
+    assert.equal(avatarOf({ groupId: null, characters, characterId: undefined }), '');
+    assert.deepEqual(tagOf({ char_name: 'Mira' }, 'c', 'normal', [], 'Mira_1.png'),
+        { chat_id: 'c', chat_file: 'c', kind: 'normal', character: 'Mira', avatar: 'Mira_1.png' });
+});
+
 test('each type of SillyTavern has its kind', () => {
     const prompts = new Prompts();
     const messages = [{ role: 'system', content: 'card' }];
@@ -126,6 +135,7 @@ test('what the user tells of the chat is known as our server reads it', () => {
     assert.deepEqual(of(own, 'x-Chat-ID: 7\nX-Other: y'), { chat_id: '7', character: 'Mira' });
     assert.deepEqual(of(own, '- X-Chat-Id: ""'), of(own, ''));
     assert.deepEqual(of('{"metadata": {"chat_id": 5, "user_name": " A "}}', ''), { chat_id: '5', user_name: 'A' });
+    assert.deepEqual(of('{"metadata": {"avatar": "Mira_1"}}', ''), { avatar: 'Mira_1' });
     for (const nothing of ['', undefined, 'a: b: c', 'metadata: [a]', 'metadata: {chat_id: "{{chatId}}"}',
         'metadata: {chat_id: true, character: [x]}', 'chat_id: x']) {
         assert.deepEqual(of(nothing, nothing), {});

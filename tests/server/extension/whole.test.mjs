@@ -11,6 +11,9 @@ const SILLYTAVERNS = {
     '/api/characters/chats': [{ file_name: 'Main.jsonl' }, { file_name: 'A b.jsonl' }],
 };
 
+const MIRA = { character: 'Mira', avatar: 'Mira.png' };
+const BRAM = { character: 'Bram', avatar: 'Bram.png' };
+
 let context;
 let server;
 let url;
@@ -52,16 +55,16 @@ test('a renamed chat is told with the name of its file, a group\'s as a group\'s
     await renamed('Mira 1', 'Other.jsonl', { avatarId: 'Bram.png' });
     await renamed('Mira 1', 'Pier', { groupId: '7' });
     assert.deepEqual(await told(3), [
-        { type: 'chat_renamed', path: at('Mira 1'), character: 'Mira', new_chat_id: 'Night one' },
-        { type: 'chat_renamed', path: at('Mira 1'), character: 'Bram', new_chat_id: 'Other.jsonl' },
+        { type: 'chat_renamed', path: at('Mira 1'), ...MIRA, new_chat_id: 'Night one' },
+        { type: 'chat_renamed', path: at('Mira 1'), ...BRAM, new_chat_id: 'Other.jsonl' },
         { type: 'chat_renamed', path: at('Mira 1'), is_group: true, new_chat_id: 'Pier' },
     ]);
 });
 
 test('every chat of a renamed character is told', async () => {
-    await emit('CHARACTER_RENAMED', 'Mira.png', 'Mirabel.png');
+    await emit('CHARACTER_RENAMED', 'Mira.png', 'Mirabel1.png');
     assert.deepEqual(await told(2), ['Main', 'A b'].map((chat) => (
-        { type: 'chat_renamed', path: at(chat), character: 'Mira', new_character: 'Mirabel' }
+        { type: 'chat_renamed', path: at(chat), ...MIRA, new_character: 'Mirabel', new_avatar: 'Mirabel1.png' }
     )));
 });
 
@@ -74,9 +77,23 @@ test('a deleted chat is told with whose it was', async () => {
     document.click({ target: { closest: () => null } });
     await emit('CHAT_DELETED', 'Main');
     assert.deepEqual(await told(3), [
-        { type: 'chat_deleted', path: at('Mira 1'), character: 'Mira' },
+        { type: 'chat_deleted', path: at('Mira 1'), ...MIRA },
         { type: 'chat_deleted', path: at('2026'), is_group: true },
-        { type: 'chat_deleted', path: at('Main'), character: 'Bram' },
+        { type: 'chat_deleted', path: at('Main'), ...BRAM },
+    ]);
+});
+
+test('a character\'s namesakes are told, for whom older memory may be', async () => {
+    const twin = { name: 'Mira', avatar: 'Mira_1.png' };
+    context.characters.push(twin);
+    await emit('CHAT_DELETED', 'Mira 1');
+    context.characterId = undefined;
+    await emit('CHAT_DELETED', 'Main');
+    context.characters.pop();
+    await emit('CHARACTER_DELETED', { id: 2, character: twin });
+    assert.deepEqual(await told(2), [
+        { type: 'chat_deleted', path: at('Mira 1'), ...MIRA, has_namesakes: true },
+        { type: 'chat_deleted', path: at('Main'), character: 'Mira', avatar: 'Mira_1.png', has_namesakes: true },
     ]);
 });
 
@@ -88,7 +105,7 @@ test('the chats of a deleted character are told once it is known, and nobody\'s 
     await emit('CHAT_DELETED', 'A b');
     await emit('CHARACTER_DELETED', { id: 1, character: context.characters[1] });
     assert.deepEqual(await told(2), ['Main', 'A b'].map((chat) => (
-        { type: 'chat_deleted', path: at(chat), character: 'Bram' }
+        { type: 'chat_deleted', path: at(chat), ...BRAM }
     )));
     await request();
     assert.equal(server.events().length, 2);
