@@ -101,6 +101,9 @@ class BulkWrite:
     summaries: Sequence[BulkSummary] = ()
     glue: Sequence[int] = ()
     settled: Sequence[Settled] = ()
+    renamed: Sequence[tuple[int, str]] = ()
+    respoken: Sequence[tuple[int, str]] = ()
+    """Messages that have other speakers, as `TurnWrite` has them."""
     written: Callable[[int], None] | None = None
     """Told now and then, by the writing thread, how many more messages are written."""
 

@@ -119,16 +119,18 @@ class TreeFile:
             old = self.lines.get(given.session_id)
             session = tree_bulk.next_line(self.key, given, laid, old.session if old else None)
             sessions += [] if session is None else [(given, session)]
-        beside = write.cards or write.summaries or write.glue or write.settled
+        others_spoke = write.renamed or write.respoken
+        beside = write.cards or write.summaries or write.glue or write.settled or others_spoke
         if not sessions and not laid.added and not beside:
             return BulkDone(laid.ids), None
         numbers = {line.session.session_id: line.number for line in self.lines.values()}
         with self._change():
             lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, self._clock())
             settle(self._connection, write, self._clock())
+            rename(self._connection, write)
         grow(shape, write, laid.added)
         new = [told_of(p.id, p.message, p.message.created_at) for p in laid.added]
-        self.tree_lines = with_more(self.tree_lines, new, write.settled)
+        self.tree_lines = None if others_spoke else with_more(self.tree_lines, new, write.settled)
         self.lines |= {line.session.session_id: line for line in lines}
         self._summaries = None
         changed = [line.session for line in lines]

@@ -157,7 +157,7 @@ def grow(shape: TreeShape, write: TurnWrite | BulkWrite, added: Iterable[Added |
     for settled in write.settled:
         shape.settle(settled.id, settled.fingerprint)
     shape.add_glue(write.glue)
-    for message_id, speaker in (*write.renamed, *write.respoken) if isinstance(write, TurnWrite) else ():
+    for message_id, speaker in (*write.renamed, *write.respoken):
         shape.rename(message_id, speaker)
 
 
@@ -175,7 +175,7 @@ def settle(connection: sqlite3.Connection, write: TurnWrite | BulkWrite, now: fl
     connection.executemany("INSERT OR IGNORE INTO glue VALUES (?)", [(fp,) for fp in write.glue])
 
 
-def rename(connection: sqlite3.Connection, write: TurnWrite) -> None:
+def rename(connection: sqlite3.Connection, write: TurnWrite | BulkWrite) -> None:
     """Write the names of speakers that are known now, before their texts too; the caller holds the transaction."""
     for message_id, speaker in write.renamed:
         connection.execute(

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from graph.resources import Resources
 from memory.align import Alignment
@@ -16,7 +16,7 @@ from memory.glue import paragraphs
 from memory.incoming import Incoming
 from memory.names import as_stored
 from memory.path import Path, Ranges, encode
-from memory.settled import settled_by
+from memory.settled import Told, settled_by, told_speakers
 from memory.stored import Message, Session
 from memory.transcript import TreeView
 from memory.whose import Whose
@@ -196,9 +196,24 @@ class _Laying:
         turned = [] if place.turned is None else [line_of(place.turned)]
         settled = [] if self.is_older else settled_by(self.alignment, self.tree)
         glue = [] if self.is_older else self.alignment.glue
+        told = Told([]) if self.is_older else self._speakers(chat)
         return BulkWrite(
-            place.found.key, [line, *turned], self.new, glue=glue, settled=settled, written=written
+            place.found.key,
+            [line, *turned],
+            self.new,
+            glue=glue,
+            settled=settled,
+            renamed=told.renamed,
+            respoken=told.respoken,
+            written=written,
         )
+
+    def _speakers(self, chat: ChatFile) -> Told:
+        """A file tells who said what as it is now, whatever persona a request showed it under."""
+        shown = enumerate(chat.shown)
+        rows = [replace(row, index=n) for n, row in enumerate(self.alignment.window)]
+        told = {n: line.said.speaker for n, line in shown}
+        return told_speakers(replace(self.alignment, window=rows), self.tree, told)
 
     def count(self, done: BulkDone, report: Report) -> None:
         """Tell apart what was stored anew."""

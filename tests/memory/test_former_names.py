@@ -17,6 +17,7 @@ from tests.truth.memory_under_test import Memory
 PLAIN = Style()
 SEMI = Style(mode="semi")
 MERGE = Style(mode="merge")
+STRICT = Style(mode="strict")
 
 
 def said_by(*lines: tuple[str, str]) -> list[Said]:
@@ -27,10 +28,10 @@ def said_by(*lines: tuple[str, str]) -> list[Said]:
 async def ask(
     memory: Memory, chat: Chat, said: Sequence[Said], reply: str, style: Style = PLAIN, **wanted: object
 ) -> Kept:
-    """A request that shows these messages, and what memory has of the chat then."""
+    """A request that shows these messages, and what memory has of the chat then; no reply: the user stopped it."""
     told = {"x-chat-id": chat.chat_id} if chat.chat_id else {}
     body = request(chat, said, style, replace(Wanted(speaker="Mira"), **wanted))
-    kept = await memory.ask(body, told, [reply], Markers())
+    kept = await memory.ask(body, told, [reply] if reply else [], Markers())
     assert kept is not None
     return kept
 
@@ -127,3 +128,32 @@ async def test_a_note_before_a_line_with_a_colon_is_still_a_note(memory: Memory)
     later = [*first[:2], user(NOTE, "Rule one: be kind."), character("Aye."), user("And two?", INSTRUCTIONS)]
     kept = await memory.turn(later, ["Two."], chat_id="chat-1")
     assert texts(kept) == [GREETING, "Rule one: be kind.", "Aye.", "And two?", "Two."]
+
+
+async def test_a_file_tells_who_said_what_was_first_shown_under_another_persona(memory: Memory) -> None:
+    """No request had told the name before the message: memory took it for the present persona's."""
+    chat = Chat(["Mira"], "chat-1", name="chat-1", user="Sam")
+    chat.said = said_by(("Mira", GREETING), ("Alex", "One."), ("Mira", "Two."), ("Sam", "Three."))
+    await ask(memory, chat, chat.said, "Four.")
+    chat.said += said_by(("Mira", "Four."))
+    report = await memory.take_file(written(chat, makes_id=False), "chat-1.jsonl")
+    kept = await memory.kept("local", report.sessions[0].id)
+    assert [message.speaker for message in kept.path] == ["Mira", "Alex", "Mira", "Sam", "Mira"]
+    assert (await memory.take_file(written(chat, makes_id=False), "chat-1.jsonl")).added == 0
+
+
+async def test_what_follows_two_personas_messages_is_the_present_ones(memory: Memory) -> None:
+    """All stand in one row, behind the name of the first: what was between them is hidden; instructions end it."""
+    chat, style = Chat(["Mira"], "chat-1"), replace(STRICT, post_history=True)
+    said = said_by(("Mira", GREETING), ("Alex", "One."))
+    await ask(memory, chat, said, "Two.", style)
+    said += said_by(("Mira", "Two."), ("Alex", "Three."))
+    await ask(memory, chat, said, "Four.", style)
+    chat.user, said = "Sam", [*said, *said_by(("Mira", "Four."), ("Sam", "Five."))]
+    await ask(memory, chat, said, "", style)
+    kept = await ask(memory, chat, [*said[:4], *said[5:], *said_by(("Sam", "Six."))], "Seven.", style)
+    assert [(message.speaker, message.text) for message in kept.path][-4:-1] == [
+        ("Alex", "Three."),
+        ("Sam", "Five."),
+        ("Sam", "Six."),
+    ]
