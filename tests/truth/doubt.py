@@ -84,7 +84,7 @@ from itertools import groupby, pairwise, takewhile
 
 from tests.truth.chat import Chat, Said, Shown
 from tests.truth.front_end import Style, sent
-from tests.truth.lines import COMMON, common, lines_of, plain, role_of
+from tests.truth.lines import COMMON, common, lines_of, merged, plain, role_of
 
 
 @dataclass(frozen=True)
@@ -148,8 +148,7 @@ class Doubt:
         for earlier in self.chat.earlier:
             yield self._earlier_head(earlier) + rest
         for left in self.chat.left:
-            rows = [(said.role, plain(said.text)) for said in self.window]
-            if common(rows, lines_of(left)) >= common(rows, lines_of(self.chat.shown)):
+            if self._has_as_much_of(left):
                 yield self._head(left) + rest
                 for nearest in self._edits_of_the_nearest(left):
                     yield nearest + rest
@@ -159,6 +158,16 @@ class Doubt:
             yield self._head_of(other.shown) + rest
         for left in (left for other in self.chat.one_with for left in other.left):
             yield self._head_of(left) + rest
+
+    def _has_as_much_of(self, left: Sequence[Shown]) -> bool:
+        """Whether the window has as much in common with a line that was left as with the chat's own, where the newest
+        messages may be merged with one that is not stored yet."""
+        rows = [(said.role, plain(said.text)) for said in self.window]
+        here, there = lines_of(self.chat.shown), lines_of(left)
+        if self.merging:
+            newest = list(takewhile(lambda row: row[0] == rows[-1][0], reversed(rows)))
+            rows[len(rows) - len(newest) :] = merged(newest[::-1])
+        return common(rows, there) >= common(rows, here)
 
     def _head(self, shown: Sequence[Shown] | None = None) -> list[Shown]:
         """What was shown from before the window."""
