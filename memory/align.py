@@ -16,7 +16,7 @@ from memory.incoming import Incoming, fingerprint, incoming
 from memory.match import Match, Matches, matches
 from memory.other_line import line_elsewhere, on_another_line
 from memory.path import Path, PathBuilder
-from memory.places import merged_before, place_before
+from memory.places import begun_with, merged_before, place_before
 from memory.read_rows import Reading, may_be
 from memory.reading import read
 from memory.reuse import stored_again
@@ -204,11 +204,11 @@ def _gaps(window: Sequence[Incoming], path: Path, tree: TreeView, found: Matches
 def _went_elsewhere(head: Sequence[int], window: Sequence[Incoming], found: Matches, tree: TreeView) -> bool:
     """Whether the window shows the path's first messages in other places: they are notes of the front-end's.
 
-    Not in the place of its last row: there somebody may say the same again.
+    Not in the place of its last row: there somebody may say the same again. Nor is what is stored elsewhere too.
     """
     matched = {match.row for match in found}
     new = {row.fingerprint for n, row in enumerate(window[:-1]) if n not in matched}
-    return all(tree.fingerprint(i) in new for i in head)
+    return all(tree.fingerprint(i) in new and [*tree.ids_of(tree.fingerprint(i))] == [i] for i in head)
 
 
 def _rows(
@@ -263,6 +263,8 @@ def _begins_at(window: Sequence[Incoming], path: Path, tree: TreeView) -> int | 
     first one, with glue there or here."""
     merged = [{i for mark in may_be(row) for i in tree.within(mark)} for row in window[:2]]
     both = merged[0] & merged[1] if len(merged) == 2 else set()
+    if not both and (begun := begun_with(window[0], path, tree)):
+        return max(begun)
     glued = {*tree.within(window[0].fingerprint)}
     glued |= {i for mark in may_be(window[0]) for i in tree.ids_of(mark)} if window[0].glued else set()
     return max((at for i in both or glued if (at := path.position(i)) is not None), default=None)

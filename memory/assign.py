@@ -71,11 +71,13 @@ class Assigner:
         from a chat with one of its members: there the window must not show another chat, unless the id is the
         name of a group's file. Neither must it where the session never told which character of the name it is of."""
         session = await self._of_id(request)
-        if session is None or not request.whose.told or request.is_lone:
+        if session is None or not request.whose.told:
             return session
         own, is_first = request.whose.may_have(session), request.whose.is_first_of(session)
         if request.exact and not own:
             return None
+        if request.is_lone:
+            return session
         in_group = session.is_group or request.whose.is_group
         if not is_first and (not in_group or request.exact):
             return session
@@ -177,14 +179,16 @@ class Assigner:
         return best
 
     async def _best_of(self, key: TreeKey, request: Request, best: Candidate | None) -> Candidate | None:
-        """The better one of the sessions of a tree and of `best`."""
+        """The best one of `best` and the sessions of a tree: of those that tell, and those with which the window has
+        more in common than with them."""
         tree = await self._transcript.tree(key)
         shown = request.read_for(tree)
-        for session in likeliest(await self._transcript.lines(key), shown.window, tree):
-            candidate = self.candidate(session, tree, shown)
-            if _fits(candidate, shown) and (best is None or candidate.rank() > best.rank()):
-                best = candidate
-        return best
+        lines = likeliest(await self._transcript.lines(key), shown.window, tree)
+        found = [c for line in lines if _is_theirs(c := self.candidate(line, tree, shown), shown)]
+        telling = [candidate for candidate in found if candidate.tells()]
+        most = max((candidate.common() for candidate in telling), default=len(shown.window))
+        likely = [*telling, *(candidate for candidate in found if candidate.common() > most)]
+        return max([*likely, *([best] if best else [])], key=Candidate.rank, default=None)
 
     def candidate(self, session: Session, tree: TreeView, request: Request) -> Candidate:
         """A session, and what the window of a request that was read for its tree is to it.
@@ -214,15 +218,14 @@ def _fork(candidate: Candidate, session_id: str) -> Assignment:
     return Assignment(base.key, session_id, None, alignment, forked_from=base.session_id)
 
 
-def _fits(candidate: Candidate, request: Request) -> bool:
-    """Whether a window may belong to a session. One under another character's name is the same chat, its character
-    renamed, where they share more than a greeting and "hi"; so is a group's with a chat that is none. What one
-    person said is not shared with another who says the same."""
+def _is_theirs(candidate: Candidate, request: Request) -> bool:
+    """Whether a window may be of those whose session it is. One under another character's name is the same chat,
+    its character renamed, where they share more than a greeting and "hi"; so is a group's with a chat that is none.
+    What one person said is not shared with another who says the same."""
     session = candidate.session
     if session.person and session.person != request.user:
         return False
-    is_clear = _may_have(session, request) or candidate.alignment.matched >= SHARED_BY_A_FORK
-    return is_clear and candidate.tells()
+    return _may_have(session, request) or candidate.alignment.matched >= SHARED_BY_A_FORK
 
 
 def _may_have(session: Session, request: Request) -> bool:

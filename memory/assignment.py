@@ -47,10 +47,16 @@ class Request:
         return len(self.window) == 1 and self.window[0].role == "user"
 
     def read_for(self, tree: TreeView) -> Request:
-        """The request with its window as a chat of this tree would show it."""
+        """The request with its window, and who answers, as a chat of this tree would show it."""
         if self.prompt is None:
             return replace(self, window=[as_stored(row, tree) for row in self.window])
-        return replace(self, window=self.prompt.window_in(tree))
+        character, _ = self.prompt.cast_in(tree)
+        is_told = character == self.prompt.character
+        return replace(
+            self,
+            window=self.prompt.window_in(tree),
+            character=self.character if is_told else character,
+        )
 
     def guesses(self) -> Iterator[Request]:
         """The request as it is, and then with windows that may have more speakers than it tells."""
@@ -94,6 +100,13 @@ class Assignment:
     """The session whose tree and path a new one shares."""
     pinned: bool = False
     """Whether the session was known by an id when the window was aligned with it."""
+
+    @property
+    def asks_again(self) -> bool:
+        """Whether a lone message without an id was found to be what its session ends with: another reply is asked for.
+        Where the session is known by an id it would be one more."""
+        is_lone = len(self.alignment.window) == 1
+        return self.session is not None and not self.pinned and is_lone and self.alignment.change == "retry"
 
     def holds_where_known(self) -> bool:
         """Whether the alignment is the one that there is where the session is known: it is no fork of it, nor is

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from memory.align import Alignment
 from memory.incoming import Incoming
+from memory.places import begun_with
 from memory.read_rows import may_be
 from memory.stored import Session
 from memory.transcript import TreeView
@@ -46,7 +47,11 @@ class Candidate(NamedTuple):
         """Rows that the session's path has too, but for text glued to them here or there."""
         a, path = self.alignment, self.session.path
         off_path = [row for row, i in zip(a.window, a.rows, strict=True) if i not in path]
-        return [row for row in off_path if any(i in path for i in self._may_be(row))]
+        return [
+            row
+            for row in off_path
+            if any(i in path for i in self._may_be(row)) or begun_with(row, path, self.tree)
+        ]
 
     def _may_be(self, row: Incoming) -> Iterator[int]:
         yield from self.tree.within(row.fingerprint)
@@ -64,9 +69,10 @@ class Candidate(NamedTuple):
         return self.alignment.matched > len(self.alignment.left) + len(self.alignment.holes)
 
     def is_plain(self) -> bool:
-        """Whether it matches everything but at most one new row: no other can match better."""
-        goes_on = self.alignment.apart_from_holes in ("append", "retry") and not self.is_fork
-        return goes_on and self.alignment.matched >= len(self.alignment.window) - 1
+        """Whether it matches everything but at most the last row, where that is new: no other can match better."""
+        a = self.alignment
+        goes_on = a.apart_from_holes in ("append", "retry") and not self.is_fork
+        return goes_on and a.matched >= len(a.window) - (a.rows[-1:] == [None])
 
 
 def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming]) -> bool:

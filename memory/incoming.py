@@ -16,6 +16,8 @@ SYSTEM = ("system", "developer")
 BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
 LIKE_A_NAME = re.compile(r"([^\s:*\"\[{<(][^\n:*\"]{0,39}): *(?=\S)")
 """What may be a speaker's name before a text."""
+BEGINNING = "[Here the chat begins]"
+"""The first paragraph of a prompt of a single message where nothing stands before the chat: names lead the rest."""
 BRACKETED = re.compile(r"\[[^\]\n]+\]")
 MOST_FINGERPRINTS = 32_768
 """About 5 MB."""
@@ -84,6 +86,7 @@ def incoming(
     user_name: str = "",
     others: Speakers = NOBODY,
     ids_of: IdsOf = no_ids,
+    character: str = "",
 ) -> list[Incoming]:
     """The window: user and assistant messages that have text, in order.
 
@@ -95,8 +98,9 @@ def incoming(
     without the names that were written before them. Any: OpenAI's JSON.
     """
     known = [name for name in names if name]
-    if len(messages) == 1 and len(known) > 1:
-        rows = _single(text_of(messages[0].get("content")), known, user_name, others, ids_of)
+    text = text_of(messages[0].get("content")) if len(messages) == 1 else ""
+    if text and (len(known) > 1 or text.startswith(BEGINNING)):
+        rows = _single(text, known, user_name, others, ids_of, character)
         return rows or _rows(messages, known, user_name, others, ids_of)
     return _rows(messages, known, user_name, others, ids_of)
 
@@ -155,7 +159,14 @@ class _Cast:
         is_led = not starts and LIKE_A_NAME.match(text) is not None
         if (is_led and stored_at(text)) or (not has_glue_before and (len(starts) < 2 or starts[0])):
             return [text]
-        cuts = pieces(parts, starts, [stored_at] * len(starts))
+
+        bare = {part: without(prefix_of(part, names), part.lstrip()) for part in parts}
+
+        def stored(said: str) -> int:
+            """Also as it was written when its names were those of who spoke then, before none of it."""
+            return max(stored_at(said), stored_at(text_of_parts([bare[part] for part in said.split("\n\n")])))
+
+        cuts = pieces(parts, starts, [stored] * len(starts))
         return [text_of_parts(parts[first:end]) for first, end in cuts]
 
 
@@ -180,23 +191,31 @@ def _but(name: str, names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _single(
-    text: str, names: Sequence[str], user_name: str, others: Speakers, ids_of: IdsOf
+    text: str,
+    names: Sequence[str],
+    user_name: str,
+    others: Speakers,
+    ids_of: IdsOf,
+    character: str,
 ) -> list[Incoming]:
     """The messages of a prompt that was written as one text, each led by its speaker's name.
 
     What stands before the first name, or before the last line of its own in brackets that a name follows
     (the start of the chat, after example dialogues), is no message. Where the user's name is not known it is
-    the last one's, who is answered; the other names are characters. A message of somebody else's gets the
-    name of the one who has its role now before its own.
+    the last one's but the `character`'s, who is answered; the other names are characters. A message of somebody
+    else's gets the name of the one who has its role now before its own.
     """
     known = [*names, *others.users, *others.characters]
     parts = BLANK_LINE.split(text.strip())
     speakers = [prefix_of(part, known) for part in parts]
+    begins = parts[0] == BEGINNING
     heads = [n for n, part in enumerate(parts) if BRACKETED.fullmatch(part) and any(speakers[n + 1 : n + 2])]
+    heads = [0] if begins else heads
     starts = [n for n, name in enumerate(speakers) if name and n > (heads[-1] if heads else -1)]
     if len(starts) < (1 if heads else 2):
         return []
-    user = user_name if user_name in names else speakers[starts[-1]]
+    last = (speakers[n] for n in reversed(starts) if speakers[n] != character)
+    user = user_name if user_name in names else next(last, "")
 
     def row(start: int, said: str) -> Incoming:
         speaker = speakers[start]

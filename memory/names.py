@@ -32,6 +32,8 @@ from memory.tree_shape import NO_TREE
 
 MOST_GUESSES = 16
 """Names guessed for a request, those that lead most of its paragraphs."""
+MOST_LEADING = 4
+"""Speakers of a tree, the latest to speak, who may have led a message that comes without a name."""
 MOST_SPEAKERS = 64
 """Speakers of a tree whose names are looked for in a request, the latest to speak first."""
 
@@ -63,11 +65,26 @@ class Prompt:
         own = [self.user_name] if self.user_name else []
         return [as_stored(row, tree, own) for row in window]
 
+    def cast_in(self, tree: TreeView) -> tuple[str, str]:
+        """Character and user. A prompt of a single message may tell two names without telling whose they are: there
+        the tree's speakers tell it."""
+        character, user = self.character, self.user_name
+        if len(self.messages) == 1 and character and user:
+            users, characters = (set(tree.speakers(role)) for role in ROLES)
+            is_user = character in users - characters and user not in users
+            if is_user or (user in characters - users and character not in characters):
+                return user, character
+        return character, user
+
     def guesses(self) -> Iterator[list[Incoming]]:
-        """The windows there are where whatever looks like a name is one: by these a chat is found.
+        """The windows there are where no name is one, or whatever looks like it is: by these a chat is found.
 
         In a prompt of a single message nothing tells the names of users from those of characters.
         """
+        if len(self.messages) == 1 and self.character and self.user_name:
+            yield replace(self, character=self.user_name, user_name=self.character).window
+        elif any(map(_is_led, self.window)):
+            yield incoming(self._shown, ())
         guessed = {role: self._guessed(role) for role in ROLES}
         found = Speakers(guessed["user"], guessed["assistant"])
         if found != Speakers():
@@ -76,7 +93,8 @@ class Prompt:
                 yield self._read(Speakers(found.characters, found.users))
 
     def _read(self, others: Speakers, tree: TreeView = NO_TREE) -> list[Incoming]:
-        return incoming(self._meant(others), self.names, self.user_name, others, tree.ids_of)
+        character, user = self.cast_in(tree)
+        return incoming(self._meant(others), self.names, user, others, tree.ids_of, character)
 
     def _meant(self, others: Speakers) -> Sequence[Mapping[str, Any]]:
         """The messages with the names that were written as OpenAI's `name` field takes them; of two that are
@@ -97,14 +115,25 @@ class Prompt:
             [name for name in tree.speakers(role)[-MOST_SPEAKERS:] if name not in self.names]
             for role in ROLES
         )
+        first = Speakers(*(self._first_told(role, tree) for role in ROLES))
         if not users and not characters:
-            return Speakers()
+            return first
         text = "\n".join(self._texts(*ROLES))
         fields = {str(message.get("name") or "") for message in self.messages}
         shown = [
             tuple(name for name in names if _is_shown(name, text, fields)) for names in (users, characters)
         ]
-        return Speakers(*shown)
+        return Speakers((*shown[0], *first.users), (*shown[1], *first.characters))
+
+    def _first_told(self, role: str, tree: TreeView) -> tuple[str, ...]:
+        """Names that lead, more than once, what nobody was known to have said: then no name was told or written."""
+        leads: Counter[str] = Counter()
+        for text in self._texts(role) if len(self.messages) > 1 else ():
+            led = LIKE_A_NAME.match(text)
+            if led and led[1] not in self.names and not tree.ids_of(fingerprint(role, text)):
+                said = tree.ids_of(fingerprint(role, text[led.end() :]))
+                leads[led[1]] += bool(said) and not any(map(tree.speaker, said))
+        return tuple(name for name, times in leads.items() if times > 1)
 
     def _guessed(self, role: str) -> tuple[str, ...]:
         leads: Counter[str] = Counter()
@@ -129,22 +158,27 @@ def _is_shown(name: str, text: str, fields: Set[str]) -> bool:
 def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incoming:
     """The row, or one of the same text that the tree holds with its speaker's name read the other way.
 
-    What was taken for a name once is one, and what was not is none: a name may be told later or no more. `names`
-    may have led a row that comes without a speaker.
+    What was taken for a name once is one, and what was not is none: a name may be told later or no more. But it tells
+    who said what nobody was known to have said. `names` may have led a row that comes without a speaker.
     """
     if tree.ids_of(row.fingerprint):
         return row
     if _is_led(row):
         for lead in _written_as(row.speaker):
             whole = fingerprint(row.role, f"{lead}:{row.text.lstrip()[len(row.speaker) + 1 :]}")
-            if tree.ids_of(whole):
-                return replace(row, speaker="" if lead == row.speaker else row.speaker, fingerprint=whole)
+            if ids := tree.ids_of(whole):
+                is_told = row.role == "assistant" or row.speaker in names
+                is_known = lead != row.speaker or (is_told and not any(map(tree.speaker, ids)))
+                return replace(row, speaker=row.speaker if is_known else "", fingerprint=whole)
         return _as_merged(row, tree, names, [])
     name = prefix_of(row.text, tree.speakers(row.role))
     if name:
         led = replace(row, speaker=name, fingerprint=fingerprint(row.role, without(name, row.text.lstrip())))
         return led if tree.ids_of(led.fingerprint) else row
-    leads = [lead for name in ([row.speaker] if row.speaker else names) for lead in _written_as(name)]
+    leading = (
+        [row.speaker] if row.speaker else dict.fromkeys([*names, *tree.speakers(row.role)[-MOST_LEADING:]])
+    )
+    leads = [lead for name in leading for lead in _written_as(name)]
     for lead in leads:
         named = fingerprint(row.role, f"{lead}: {row.text}")
         if tree.ids_of(named):
@@ -178,8 +212,12 @@ def _written(
     What the name of such a one leads was typed so. A phrase that several said shows none of them without a name.
     """
     led = Counter(row.speaker for row in window if tree.ids_of(row.fingerprint))
-    said_by = ({tree.speaker(i) for i in tree.ids_of(row.fingerprint)} for row in told if not _is_led(row))
-    bare = Counter(name for speakers in said_by if len(speakers) == 1 for name in speakers)
+    said = [
+        (row, {tree.speaker(i) for i in tree.ids_of(row.fingerprint)}) for row in told if not _is_led(row)
+    ]
+    bare = Counter(
+        name for row, names in said if len(names) == 1 for name in names if not prefix_of(row.text, names)
+    )
     users, characters = (tuple(name for name in others.of(role) if bare[name] <= led[name]) for role in ROLES)
     return Speakers(users, characters)
 

@@ -32,6 +32,9 @@ def place_before(row: Incoming, end: int, path: Path, tree: TreeView) -> int:
     ]
     if places:
         return max(places)
+    begun = [at for at in begun_with(row, path, tree) if end - FARTHEST_EDIT <= at < end]
+    if begun:
+        return max(begun)
     nearest = range(end - 1, max(-1, end - 1 - FARTHEST_EDIT), -1)
     return next((n for n in nearest if tree.role(path[n]) == row.role), end)
 
@@ -41,6 +44,15 @@ def _without_glue(row: Incoming, end: int, path: Path, tree: TreeView) -> int | 
     near = {tree.fingerprint(path[n]): n for n in range(max(0, end - FARTHEST_EDIT), end)}
     shorter = readings(row.role, said_paragraphs(row)) if row.glued else ()
     return next((near[fingerprint] for fingerprint, _ in shorter if fingerprint in near), None)
+
+
+def begun_with(row: Incoming, path: Path, tree: TreeView) -> list[int]:
+    """Where messages stand, with text glued to them or without, with which a row begins that has glue too."""
+    parts = said_paragraphs(row)[:MOST_PARAGRAPHS] if row.glued else []
+    begins = (fingerprint(row.role, joined(parts[:length])) for length in range(len(parts), 0, -1))
+    held = ({*tree.ids_of(mark), *tree.within(mark)} for mark in begins if not tree.is_glue(mark))
+    places = ([at for i in ids if (at := path.position(i)) is not None] for ids in held)
+    return next((at for at in places if at), [])
 
 
 def merged_before(

@@ -82,7 +82,8 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
         return [settled]
     if not (row.glued or (row.merged and len(parts) > 1)):
         return [row]
-    stored = StoredRuns.of(row, parts, tree)
+    is_named = row.role not in reading.unnamed
+    stored = StoredRuns.of(row, parts, tree, is_named=is_named)
     if stored.before[-1]:
         return [*stored.before[-1]]
     said = _without_glue(row, path, tree, reading) if row.glued else parts
@@ -90,7 +91,6 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
         if row.speaker and row.text.lstrip().startswith(f"{row.speaker}:"):
             said = [f"{row.speaker}: {said[0]}", *said[1:]]
         return _read_row(row_part(row, said, tree), path, tree, reading, newest=newest)
-    is_named = row.role not in reading.unnamed
     return _with_more(row, parts, stored, path, tree, newest=newest, is_named=is_named)
 
 

@@ -22,12 +22,19 @@ class StoredRuns:
     after: Sequence[Sequence[Incoming]]
 
     @staticmethod
-    def of(row: Incoming, parts: Sequence[str], tree: TreeView) -> StoredRuns:
-        """The fewest of each number of paragraphs, none where they are no messages and nothing else."""
-        before = _laid(len(parts), lambda first, last: stored_part(row, parts[first:last], tree))
+    def of(row: Incoming, parts: Sequence[str], tree: TreeView, *, is_named: bool) -> StoredRuns:
+        """The fewest of each number of paragraphs, none where they are no messages and nothing else.
+
+        A name before the first paragraph is not that of what follows, unless everybody `is_named`."""
+        is_firsts = not is_named and row.text.lstrip().startswith(f"{row.speaker}:")
+        rest = replace(row, speaker="") if is_firsts else row
+
+        def stored(first: int, last: int) -> Incoming | None:
+            return stored_part(rest if first else row, parts[first:last], tree)
+
         end = len(parts)
-        after = _laid(end, lambda first, last: stored_part(row, parts[end - last : end - first], tree))
-        return StoredRuns(before, [run[::-1] for run in after])
+        after = _laid(end, lambda first, last: stored(end - last, end - first))
+        return StoredRuns(_laid(end, stored), [run[::-1] for run in after])
 
 
 def _laid(length: int, stored: Callable[[int, int], Incoming | None]) -> list[list[Incoming]]:

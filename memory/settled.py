@@ -27,8 +27,8 @@ def settled_by(alignment: Alignment, tree: TreeView) -> list[Settled]:
 def renamed_by(alignment: Alignment, tree: TreeView, user_name: str) -> list[tuple[int, str]]:
     """The stored messages of which the window tells other speakers, and these.
 
-    They were known by the form of the name that OpenAI's field takes, or unsettled, and a name led what turned out
-    to be glued on; what no name leads is the present user's, `user_name`.
+    Nobody was known for them, or the form of the name that OpenAI's field takes; or they were unsettled, and a name led
+    what turned out to be glued on: what no name leads is the present user's, `user_name`.
     """
     settled = {one.id for one in alignment.settled}
     said = [
@@ -39,7 +39,9 @@ def renamed_by(alignment: Alignment, tree: TreeView, user_name: str) -> list[tup
     return [
         (i, name)
         for i, name in said
-        if name and (known := tree.speaker(i)) != name and (i in settled or known == in_field(name))
+        if name
+        and (known := tree.speaker(i)) != name
+        and (not known or i in settled or known == in_field(name))
     ]
 
 

@@ -57,8 +57,11 @@ class Reconcile:
         session = await self._session(owner, turn.session_id, turn.forked_from)
         key = session.key if session else TreeKey(owner, turn.tree_id or safe_name(turn.session_id))
         alignment = await self._align(turn, key, session)
-        renamed = renamed_by(alignment, await self.transcript.tree(key), turn.user_name)
+        tree = await self.transcript.tree(key)
+        character, user_name = prompt_of(turn).cast_in(tree)
+        renamed = renamed_by(alignment, tree, user_name)
         update |= {"tree_id": key.tree_id, "renamed": [list(pair) for pair in renamed]}
+        update |= {"character": character, "user_name": user_name}
         update |= planned(turn, session, alignment)
         if self.ahead is not None:
             self.ahead(TurnState(**update), context)

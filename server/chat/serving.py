@@ -70,6 +70,7 @@ class Run:
         self.turn.session_id = assignment.session_id
         self.turn.tree_id = assignment.key.tree_id
         self.turn.forked_from = assignment.forked_from
+        self.turn.again = self.turn.again or assignment.asks_again
         self.change = assignment.alignment.change
 
     def kept(self) -> Kept:

@@ -20,12 +20,15 @@ from server.sessions.protocol import ChatEvent, EventTaken
 
 
 async def renamed(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
-    """Give a chat's session, and the lines that had its id, the chat's new name, or its character's.
+    """Give a chat's session, and the lines that had its id, the chat's new name, or its character's, once no turn of it
+    is under way, its first one included.
 
     What the chat showed under its new name before this was told is a branch of it: the two become one.
     """
     if not event.new_chat_id and not event.new_character:
         raise BadRequest("new_chat_id or new_character must say what the name is now.", param="new_chat_id")
+    if await of_chat(resources, name, event.whose) is None:
+        await resources.sessions.begun(OWNER, [name])
     async with _held(resources, name, event) as (session, twin, left):
         if session is None:
             return EventTaken(type=event.type)

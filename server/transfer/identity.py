@@ -131,7 +131,8 @@ async def _is_live_one(transcript: Transcript, found: Assignment, chat: ChatFile
 
     A branch shows no more than an edit of the line either. A chat that is none made the id itself, and is the line
     however much of its end was deleted; but one that ends with a reply that the line never had is the origin of the
-    branch that has the id now, or a copy. Where memory knows no other line of it, the reply was edited.
+    branch that has the id now, or a copy. Where memory knows no other line of it, the reply was edited, also where it
+    has that reply of the same file, imported before.
     """
     session, alignment = found.session, found.alignment
     if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
@@ -145,7 +146,8 @@ async def _is_live_one(transcript: Transcript, found: Assignment, chat: ChatFile
     ends_anew = alignment.window[-1].role == "assistant" and len(alignment.rows) - 1 in new
     parted = max((n for n, i in enumerate(alignment.rows) if i in session.path), default=-1)
     users = sum(alignment.window[n].role == "user" for n in new if n > parted)
-    is_edited = alignment.rows[-1] is None and len(await transcript.lines(found.key)) == 1
+    is_newest = alignment.rows[-1] is None or alignment.rows[-1] > max(session.path)
+    is_edited = is_newest and len(await transcript.lines(found.key)) == 1
     replaced = users if is_edited else max(users, alignment.left_users)
     return not chat.main_chat and not (ends_anew and replaced >= USERS_OF_A_BRANCH)
 

@@ -44,6 +44,13 @@ async def test_a_lone_message_goes_to_the_chat_of_its_character(front_end):
     assert await front_end.path(mira) == ["u:hello", "a:Aye.", "u:more", "a:Soon."]
 
 
+async def test_a_lone_message_begins_a_group_whose_file_is_named_as_its_members_chat_is(front_end):
+    alone = await send(front_end, *AT_SEA[:2], reply=AT_SEA[2], whose=MIRA)
+    sent = await front_end.send("u:hello", reply="a:All.", chat_id="Main", whose=GROUP, exact=True)
+    assert sent.session_id != alone
+    assert await front_end.path(sent.session_id) == ["u:hello", "a:All."]
+
+
 async def test_a_group_is_one_chat_whoever_speaks(front_end):
     talk = [*AT_SEA, "u:and you?", "a:I stay here."]
     found = {

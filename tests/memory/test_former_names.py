@@ -157,3 +157,36 @@ async def test_what_follows_two_personas_messages_is_the_present_ones(memory: Me
         ("Sam", "Five."),
         ("Sam", "Six."),
     ]
+
+
+async def test_messages_that_were_stored_as_one_are_one_under_the_name_of_a_former_persona(
+    memory: Memory,
+) -> None:
+    """One of them is a phrase that was said before by itself."""
+    chat = Chat(["Mira"], "chat-1", name="chat-1")
+    chat.said = said_by(("Mira", GREETING), ("Alex", "Yes."))
+    await ask(memory, chat, chat.said, "I see.", SEMI)
+    chat.said += said_by(("Mira", "I see."), ("Alex", "One."), ("Alex", "Yes."), ("Alex", "Go on."))
+    await ask(memory, chat, chat.said, "Well.", SEMI)
+    chat.user = "Sam"
+    chat.said += said_by(("Mira", "Well."), ("Sam", "Two."))
+    kept = await ask(memory, chat, chat.said[2:], "Fine.", SEMI)
+    said = [GREETING, "Yes.", "I see.", "One.\n\nYes.\n\nGo on.", "Well.", "Two.", "Fine."]
+    assert [plain(text) for text in texts(kept)] == [plain(text) for text in said]
+
+
+async def test_a_phrase_behind_a_former_personas_message_in_one_row_is_the_present_ones(
+    memory: Memory,
+) -> None:
+    """Nobody answered that message; the phrase was said before, so that both are known."""
+    chat = Chat(["Mira"], "chat-1", name="chat-1")
+    chat.said = said_by(("Mira", GREETING), ("Alex", "Yes."))
+    await ask(memory, chat, chat.said, "One.", SEMI)
+    chat.user = "Sam"
+    chat.said += said_by(("Mira", "One."), ("Sam", "Two."))
+    await ask(memory, chat, chat.said, "", SEMI)
+    chat.user = "Alex"
+    chat.said += said_by(("Alex", "Yes."))
+    kept = await ask(memory, chat, chat.said[2:], "Three.", SEMI)
+    said = [(message.speaker, plain(message.text)) for message in kept.path]
+    assert said[2:] == [("Mira", "One."), ("Sam", "Two."), ("Alex", "Yes."), ("Mira", "Three.")]

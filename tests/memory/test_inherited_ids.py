@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from memory.whose import Whose
+from server.sessions.protocol import ChatEvent
 from tests.memory.messages import CARD, GREETING, character, texts, user
 from tests.truth.memory_under_test import Memory
 
@@ -125,3 +126,15 @@ async def test_a_message_that_is_moved_stays_where_its_chat_is_taken_up_again(me
     window = [CARD, moved, *before[:3], *origin[4:], user("Nine.")]
     kept = await memory.turn(window, ["Ten."], chat_id="chat-1")
     assert texts(kept) == [m["content"] for m in [*origin, user("Nine."), character("Ten.")]]
+
+
+async def test_a_branch_without_an_id_is_of_the_line_that_has_most_of_it(memory: Memory) -> None:
+    """It shows two messages of a line, and of another one in the same tree the first of them."""
+    first, later = [character(GREETING), user("One.")], [user("One."), user("Three.")]
+    await memory.turn([CARD, *first], ["Two."], chat_id="chat-1")
+    await memory.turn([CARD, *first, character("Two."), user("Three.")], ["Four."], chat_id="chat-2")
+    hidden = ChatEvent.model_validate({"type": "hide", "messages": later})
+    await memory.tell("chat-2", hidden)
+    await memory.turn([CARD, *later, user("Five.")], ["Six."], chat_id="chat-2")
+    kept = await memory.turn([CARD, *later], ["Seven."])
+    assert texts(kept) == ["One.", "Three.", "Seven."]

@@ -115,7 +115,8 @@ async def test_a_swipe_of_the_same_words_under_another_name_is_the_same_reply(me
 
 
 async def test_an_edit_in_a_file_is_no_sign_of_another_chat(memory: Memory) -> None:
-    """The last turn was deleted, the reply before it and an earlier message were edited: it is the live chat."""
+    """The last turns were deleted, the reply before them and an earlier message were edited: it is the live chat, and
+    there is nothing new in it the second time."""
     chat = Chat(["Mira"], "chat-1", name="Mira - 1", asked=True)
     chat.said = [Said("assistant", "Mira", [GREETING])]
     for text, reply in (("One.", "Two."), ("Three.", "Four."), ("Five.", "Six."), ("Seven.", "Eight.")):
@@ -127,5 +128,21 @@ async def test_an_edit_in_a_file_is_no_sign_of_another_chat(memory: Memory) -> N
     assert kept is not None
     del chat.said[5:]
     chat.said[1].swipes[0], chat.said[4].swipes[0] = "One, edited.", "Four, edited."
-    report = await memory.take_file(written(chat, makes_id=True), "Mira - 1.jsonl")
-    assert report.sessions[0].id == kept.session.session_id
+    for _ in range(2):
+        report = await memory.take_file(written(chat, makes_id=True), "Mira - 1.jsonl")
+        assert report.sessions[0].id == kept.session.session_id
+    assert report.added + report.swipes + report.hidden == 0
+
+
+async def test_what_begins_with_a_message_that_had_a_note_inside_is_that_one(memory: Memory) -> None:
+    """Three messages were merged with a note among them; it moved, and what follows was edited."""
+    before, chat_id = [CARD, character(GREETING)], "chat-1"
+    await memory.turn(
+        [*before, user("One.", NOTE), character("Ha."), user("Three.")], ["Four."], chat_id=chat_id
+    )
+    await memory.turn([*before, user("One.", NOTE, "Three.", "Five.")], ["Six."], chat_id=chat_id)
+    window = [user("One.", "Three.", "Five.", INSTRUCTIONS), character("Six, edited."), user("Seven.")]
+    kept = await memory.turn([CARD, *window], ["Eight."], chat_id=chat_id)
+    assert texts(kept)[0] == GREETING
+    assert "\n\n".join(texts(kept)[1:]).startswith("One.\n\nThree.\n\nFive.")
+    assert [text for text in texts(kept) if "Ha." in text or text == "Three."] == []

@@ -240,3 +240,29 @@ async def test_a_message_is_no_glue_of_the_one_that_it_is_merged_with(memory: Me
     kept = await memory.turn(hidden, ["Six."], chat_id="chat-1")
     shown = [*texts(kept)[:-2], "Five.", "Six."]
     assert "\n\n".join(shown) == "\n\n".join([GREETING, "One.", "Three.", "Four.", "Five.", "Six."])
+
+
+async def test_a_phrase_that_is_said_again_is_no_note_that_moved(memory: Memory) -> None:
+    """The chat begins with it, out of the window; there it stood once, was edited, and stands again."""
+    said = [user("Go on."), character("One."), user("Two."), character("Three.")]
+    await memory.turn([CARD, *said[:1]], ["One."], chat_id="chat-1")
+    await memory.turn([CARD, *said[:3]], ["Three."], chat_id="chat-1")
+    await memory.turn([CARD, *said, user("Go on.")], ["Four."], chat_id="chat-1")
+    await memory.turn([CARD, *said[1:], user("Go away.")], ["Five."], chat_id="chat-1")
+    window = [*said[1:], user("Go on."), character("Five."), user("Six.")]
+    kept = await memory.turn([CARD, *window], ["Seven."], chat_id="chat-1")
+    assert texts(kept) == ["Go on.", "One.", "Two.", "Three.", "Go on.", "Five.", "Six.", "Seven."]
+
+
+async def test_a_lone_message_that_is_asked_again_is_not_said_twice(memory: Memory) -> None:
+    """Merged into one message and without an id: a branch from a phrase with which the chat goes on elsewhere too."""
+    chat = Chat(["Mira"])
+    chat.said = [Said("user", "Alex", ["Nods."])]
+    style = Style(mode="single")
+    for reply in ("One.", "Two."):
+        await memory.ask(request(chat, chat.said, style, Wanted(speaker="Mira")), {}, [reply], Markers())
+        chat.said += [Said("assistant", "Mira", [reply]), Said("user", "Alex", ["Nods."])]
+    again = request(chat, chat.said[:1], style, Wanted("swipe", "Mira"))
+    kept = await memory.ask(again, {}, ["Three."], Markers())
+    assert kept is not None
+    assert texts(kept) == ["Nods.", "One.", "Nods.", "Three."]
