@@ -21,6 +21,8 @@ What the body alone cannot tell (a tag with `kind` settles each):
 - An empty message is taken for a continue where the setting is set, or where there are no post-history
   instructions and a note or narrator stands directly before the character's last message.
 - With edited markers a continue is a normal turn, and an impersonation a normal turn or, unstreamed, quiet.
+- A prompt of a single message without the line that begins a chat is taken for raw where it does not stream and is
+  short or describes nobody.
 - Raw requests that play a role ("You are an expert summarizer"), that stream, or that have three or more
   messages are taken for normal turns; so is a lone message of a client that names its user.
 """
@@ -35,9 +37,11 @@ from graph.state import ChatMessage, Kind
 from memory.name_field import in_field
 from nodes.persona import find_card
 from server.sillytavern.kinds import is_sillytaverns, read_kind
+from server.sillytavern.leads import Cast
 from server.sillytavern.markers import DEFAULT, Markers
-from server.sillytavern.names import as_meant, read_names, shows_group
+from server.sillytavern.names import as_meant, begins_chat, read_names, shows_group
 from server.sillytavern.nudges import without_nudges
+from server.sillytavern.pairs import partner_of
 from server.sillytavern.spoken import spoken
 from server.sillytavern.tag import read_tag, word_of
 
@@ -86,16 +90,19 @@ def interpret(
     """
     tag = read_tag(body, headers, path_chat_id)
     messages: list[ChatMessage] = [m for m in body.get("messages") or [] if isinstance(m, dict)]
-    character, user_name, members = read_names(messages, markers)
-    character, user_name = tag.character or character, tag.user_name or user_name
+    told = Cast(tag.character, tag.user_name)
+    is_theirs = is_sillytaverns(body, headers)
+    character, user_name, members = read_names(messages, markers, told, is_sillytaverns=is_theirs)
     if not character or (not tag.character and "_" in character):
         card = find_card(messages, "", user_name).name
         character = card if not character or in_field(card) == character else character
+    if not user_name and (is_theirs or begins_chat(messages, markers)):
+        user_name = partner_of(messages, character)
     named = as_meant([character, user_name, *tag.members, *members])
     names = [name for name in named if len(name) <= LONGEST_NAME][:NAMES]
     others = frozenset([*names, *map(in_field, names)]) - {character, in_field(character)}
     kind, tagged = read_kind(body, headers, messages, tag, markers, others)
-    nudges = tagged or is_sillytaverns(body, headers)
+    nudges = tagged or is_theirs
     nudged = without_nudges(messages, kind, tagged, markers) if nudges else {}
     shown = [m | {"content": nudged[i]} if i in nudged else m for i, m in enumerate(messages)]
     left = nudged | {i: text for i, text in spoken(shown, tag.injected, names, markers)}

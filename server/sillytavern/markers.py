@@ -87,6 +87,14 @@ def has_line(text: str, start: str) -> bool:
     return bool(start) and (text.lstrip().startswith(start) or f"\n{start}" in text)
 
 
+def begun(text: str, markers: Markers) -> tuple[str, str] | None:
+    """What stands before and after the line of a text that begins the chat; None where there is no such line."""
+    starts = (markers.new_chat, markers.new_group_chat)
+    found = [f"\n{text}".find(f"\n{start}") for start in starts if has_line(text, start)]
+    at = min((at for at in found if at >= 0), default=None)
+    return None if at is None else (text[:at], text[at:].partition("\n")[2].lstrip("\n"))
+
+
 def text_in(message: ChatMessage) -> str:
     """The text of a message, whatever its content is."""
     return text_of(message.get("content"))

@@ -8,23 +8,39 @@ from collections.abc import Iterable, Sequence
 
 from graph.state import ChatMessage
 from memory.name_field import in_field
-from server.sillytavern.markers import MAIN, PREFIX, Markers, has_line, is_group, role_of, text_in
+from server.sillytavern.leads import NOBODY, Cast, cast_of_rows, cast_of_single
+from server.sillytavern.markers import (
+    MAIN,
+    PREFIX,
+    Markers,
+    begun,
+    has_line,
+    is_group,
+    role_of,
+    text_in,
+)
+from server.sillytavern.pairs import partner_in
 
 EXAMPLE_NAMES = ("example_user", "example_assistant")
 _NOT_NAMES = frozenset({*EXAMPLE_NAMES, "system"})
-_SENTENCE_END = re.compile(r"(?<!\bDr)(?<!\bMr)(?<!\bMs)(?<!\bMrs)(?<!\bSt)[.!?](?=\s|$)")
 _IMPERSONATED = re.compile(r"from the point of view of (?P<user>[^\n]{1,100}?)[,.]")
 _TWICE = re.compile(r"^(?P<name>[^\s:][^\n:]{0,99}): (?P<sent>\w{1,64}): ", re.MULTILINE)
 _NOT_WRITTEN_AS = re.compile(r"Don['\u2019]t write as (?P<char>[^\n]{1,100}?) or system")
 
 
-def read_names(messages: Sequence[ChatMessage], markers: Markers) -> tuple[str, str, list[str]]:
-    """Character, user and everyone else who speaks, as far as the texts say."""
+def read_names(
+    messages: Sequence[ChatMessage],
+    markers: Markers,
+    told: Cast = NOBODY,
+    *,
+    is_sillytaverns: bool = False,
+) -> tuple[str, str, list[str]]:
+    """Character, user and everyone else who speaks, as far as a tag (`told`) or else the texts say."""
     character = user = ""
     others: list[str] = []
     for text in _prompt_texts(messages):
         if not character and (main := MAIN.search(text)):
-            character, user = main["char"], user or _partner(main["char"], main["pair"] or "")
+            character, user = main["char"], user or partner_in(main["char"], main["pair"] or "")
         if nudged := _after(text, markers.group_nudge):
             character = nudged.removesuffix(".")
         if listed := _after(text, markers.new_group_chat):
@@ -41,9 +57,19 @@ def read_names(messages: Sequence[ChatMessage], markers: Markers) -> tuple[str, 
         alone = spoken and heard and spoken != heard
         in_content = alone and (not character or {character, in_field(character)} & set(spoken))
         spoken, heard = (spoken, heard) if in_content else ([], [])
-    character = character or ("" if group else next(iter(spoken), ""))
-    user = user or (heard[0] if len(heard) == 1 else "")
+    character = told.character or character or ("" if group else next(iter(spoken), ""))
+    user = told.user or user or (heard[0] if len(heard) == 1 else "")
+    if not (character and user) and (is_sillytaverns or begins_chat(messages, markers)):
+        known = Cast(character, user, tuple(others))
+        is_single = len(messages) == 1 and role_of(messages[0]) == "user"
+        cast = (cast_of_single if is_single else cast_of_rows)(messages, markers, known)
+        character, user = cast.character, cast.user
     return character, user, [*others, *spoken, *heard, *_doubled(messages)]
+
+
+def begins_chat(messages: Sequence[ChatMessage], markers: Markers) -> bool:
+    """Whether the prompt has the line that begins a chat."""
+    return any(begun(text, markers) for text in _prompt_texts(messages))
 
 
 def shows_group(messages: Sequence[ChatMessage], markers: Markers) -> bool:
@@ -64,14 +90,6 @@ def _after(text: str, start: str) -> str:
     """What follows a marker up to the closing bracket."""
     at = text.find(start) if start else -1
     return text[at + len(start) :].split("]", 1)[0].split("\n", 1)[0].strip() if at >= 0 else ""
-
-
-def _partner(character: str, pair: str) -> str:
-    """The user's name in "Mira and Alex. ..." (names may hold dots, quotes and "and")."""
-    own = f"{character} and "
-    rest = pair.removeprefix(own) if pair.startswith(own) else pair.rpartition(" and ")[2]
-    end = _SENTENCE_END.search(rest)
-    return rest[: end.start()].strip() if end else rest.strip()
 
 
 def _found(pattern: re.Pattern[str], text: str, group: str) -> str:

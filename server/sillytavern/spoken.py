@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from graph.state import ChatMessage
-from memory.incoming import ROLES
-from server.sillytavern.markers import BREAK, Markers, has_line, role_of, text_in
+from memory.incoming import BEGINNING, BLANK_LINE, ROLES, prefix_of
+from server.sillytavern.markers import BREAK, Markers, begun, has_line, role_of, text_in
 
 
 def spoken(
@@ -26,7 +26,8 @@ def spoken(
     `injected`: what was told to be nobody's words, with its place before post-processing, which may have
     merged it with its neighbours and put one of `names` before it.
     """
-    said = {i: text_in(m) for i, m in enumerate(messages) if role_of(m) in ROLES}
+    came = {i: text_in(m) for i, m in enumerate(messages) if role_of(m) in ROLES}
+    said = came | _since_it_began(messages, names, markers)
     left = {
         i: "" for i in (*_placeholder(messages, markers), *_before_the_chat(messages, markers)) if i in said
     }
@@ -37,7 +38,7 @@ def spoken(
         else:
             merged.append(text.strip())
     for i, text in _without(merged, {i: text for i, text in said.items() if i not in left}, names).items():
-        if text != said[i]:
+        if text != came[i]:
             left[i] = text
     return [[i, left[i]] for i in sorted(left)]
 
@@ -59,6 +60,15 @@ def _before_the_chat(messages: Sequence[ChatMessage], markers: Markers) -> range
         if role_of(m) == "system" and any(has_line(text_in(m), start) for start in starts)
     )
     return range(next(begun, 0))
+
+
+def _since_it_began(
+    messages: Sequence[ChatMessage], names: Sequence[str], markers: Markers
+) -> dict[int, str]:
+    """A prompt of a single message without what stands before the chat, where a name leads something behind that."""
+    parts = begun(text_in(messages[0]), markers) if len(messages) == 1 else None
+    is_led = parts is not None and any(prefix_of(part, names) for part in BLANK_LINE.split(parts[1]))
+    return {0: f"{BEGINNING}{BREAK}{parts[1]}"} if parts and is_led and role_of(messages[0]) in ROLES else {}
 
 
 def _without(pieces: Sequence[str], said: dict[int, str], names: Sequence[str]) -> dict[int, str]:

@@ -116,6 +116,9 @@ async def test_speakers_named_apart_are_kept_and_prefixes_are_the_same_message(
 ) -> None:
     named = [m | {"name": "Mira" if m["role"] == "assistant" else "Alex"} for m in chat]
     prefixed = [m | {"content": f"{m['name']}: {m['content']}"} for m in named]
+    await tell(live, "open", named)
+    messages = (await live.http.get(f"{AT}/messages")).json()["data"]
+    assert [m["speaker"] for m in messages] == [m["name"] for m in named]
     assert not (await tell(live, "open", named))["changed"]
     assert not (await tell(live, "open", prefixed))["changed"]
     new = {"role": "assistant", "name": "Tom", "content": "Ahoy."}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from urllib.parse import quote
 
@@ -9,9 +10,9 @@ import pytest
 
 from memory.whose import Whose
 from tests.fakes.openai_server import FakeOpenAI
-from tests.fakes.wire import says
+from tests.fakes.wire import Finish, Say, Wait, says
 from tests.server.importing import MIRA, put
-from tests.server.live import Live, idle
+from tests.server.live import Live, idle, until
 from tests.server.silly_files import chat as chat_file
 
 Chat = list[dict[str, str]]
@@ -64,6 +65,31 @@ async def test_a_renamed_chat_goes_on_as_the_session_it_was(live: Live, fake: Fa
     assert await sessions(live) == [("New name", "Mira", 7)]
     assert (await live.http.get("/v1/sessions/New%20name")).json()["id"] == before["id"]
     assert (await tell(live, "Old", "chat_renamed", status=202, new_chat_id="x"))["id"] == ""
+
+
+@pytest.mark.parametrize("told", [{"new_chat_id": "New"}, {"new_character": "Mirabel"}])
+async def test_a_chat_renamed_during_its_first_turn_has_its_new_name(
+    live: Live, fake: FakeOpenAI, told: dict[str, str]
+) -> None:
+    replied = asyncio.Event()
+    fake.script([Say("A "), Wait(replied), Say("lamp."), Finish()])
+    tag = {"chat_id": "Old", "character": "Mira", "user_name": "Alex"}
+    body = {"messages": [GREETING, say("What is this?")], "metadata": tag}
+    first = asyncio.create_task(live.http.post("/v1/chat/completions", json=body))
+    await until(lambda: live.turns.running and live.turns.running[0].turn.session_id)
+    renaming = asyncio.create_task(tell(live, "Old", "chat_renamed", **told))
+    await until(lambda: renaming.done() or is_awaited(live))
+    replied.set()
+    assert (await first).status_code == 200
+    assert (await renaming)["changed"]
+    await idle(live)
+    names = (told.get("new_chat_id", "Old"), told.get("new_character", "Mira"))
+    assert await sessions(live) == [(*names, 3)]
+
+
+def is_awaited(live: Live) -> bool:
+    """Whether somebody waits for what the turn under way holds."""
+    return any(users > 1 for _, users in live.resources.sessions._locks._locks.values())
 
 
 @pytest.mark.parametrize("edited", [False, True])
