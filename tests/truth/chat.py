@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
 
+from memory.stored import Message
+
 USERS = ("Alex", "Sam")
 """The user's personas."""
 USER = USERS[0]
@@ -86,6 +88,10 @@ class Chat:
     """What had been shown before memory began the chat anew, each time."""
     left: list[list[Shown]] = field(default_factory=list)
     """What had been shown before memory took the chat for another line, as of a branch, each time."""
+    held: list[Message] = field(default_factory=list)
+    """What memory had of it after its last request."""
+    settled_in_doubt: set[int] = field(default_factory=set)
+    """Messages that may keep a note for said: it stood still, and a quiet prompt was taken for a turn."""
     tree: str = ""
     """The tree that memory keeps the chat in."""
     session_id: str = ""
@@ -100,13 +106,19 @@ class Chat:
         return [said for said in self.said if said.visible]
 
     def branch(self, upto: Said, chat_id: str, name: str) -> Chat:
-        """A new chat with everything up to and with a message, and what was shown of that."""
-        kept = self.said[: self.said.index(upto) + 1]
-        copies = {id(said): replace(said, swipes=list(said.swipes), dates=list(said.dates)) for said in kept}
-        shown = [Shown(copies[id(s.said)], s.text) for s in self.shown if id(s.said) in copies]
-        said = [copies[id(said)] for said in kept]
+        """A new chat with everything up to and with a message, what comes later deleted, and what was shown of that."""
+        last = self.said.index(upto)
+        copies = {
+            id(said): replace(
+                said, swipes=list(said.swipes), dates=list(said.dates), gone=said.gone or n > last
+            )
+            for n, said in enumerate(self.said)
+        }
+        kept = {id(said) for said in self.said[: last + 1]}
+        shown = [Shown(copies[id(s.said)], s.text) for s in self.shown if id(s.said) in kept]
+        said = [copies[id(said)] for said in self.said]
         earlier, left = (
-            [[Shown(copies[id(s.said)], s.text) for s in line if id(s.said) in copies] for line in lines]
+            [[Shown(copies[id(s.said)], s.text) for s in line if id(s.said) in kept] for line in lines]
             for lines in (self.earlier, self.left)
         )
         return Chat(
@@ -120,6 +132,7 @@ class Chat:
             shown=shown,
             earlier=earlier,
             left=left,
+            held=self.held,
             tree=self.tree,
         )
 

@@ -14,10 +14,11 @@ async def holds_nothing_twice(world: World) -> None:
     """The tree of the last request's session holds nothing twice."""
     kept = world.kept
     for said in world.chat.said:
-        for text in said.swipes:
-            world.origins[said.role, plain(text)].add(said.origin)
+        for n, text in enumerate(said.swipes):
+            world.origins[said.role, plain(text)].add((said.origin, n))
     for shown in world.chat.shown:
-        world.origins[shown.said.role, plain(shown.text)].add(shown.said.origin)
+        if shown.text not in shown.said.swipes:
+            world.origins[shown.said.role, plain(shown.text)].add((shown.said.origin, -1))
     tree = await world.memory.stored(kept.session.key)
     seen: defaultdict[Line, int] = defaultdict(int)
     for message in (m for m in tree if not m.unsettled and said_in(m)):
@@ -35,9 +36,10 @@ async def is_as_fresh(world: World, fresh: Memory) -> None:
     """
     lines = [(s.said.role, s.text) for s in world.chat.shown]
     kept = await fresh.replay(lines)
-    held = [[(m.role, said) for m in k.path if (said := said_in(m))] for k in (world.kept, kept)]
+    read = ((world.kept, world.said_of), (kept, said_in))
+    held = [[(m.role, said) for m in k.path if (said := says(m))] for k, says in read]
     assert held[0] == held[1] or (world.merging and merged(held[0]) == merged(held[1])), held
-    single = not any(m.unsettled or is_led(m) for m in world.kept.path)
+    single = not any(m.unsettled or is_led(m) or world.is_in_doubt(m) for m in world.kept.path)
     settled = len(world.kept.path) == len(kept.path) and single
     if held[0] == held[1] and settled:
         for query in ("lantern secret", held[0][0][1], world.rng.choice(held[0])[1]):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby, takewhile
 from typing import Literal
 
+from memory.stored import Message as StoredMessage
 from tests.truth.chat import Chat, Said, Shown
 from tests.truth.doubt import Doubt
-from tests.truth.front_end import Message, Style, Tag
+from tests.truth.front_end import Message, Style, Tag, tells_user
 from tests.truth.held import Kept
 from tests.truth.lines import GLUE, NUDGES, Line, difference, lines_of, merged, plain, role_of, said_in
 from tests.truth.memory_under_test import Memory
@@ -59,8 +61,10 @@ class Compared:
         """Whose a session was at any time."""
         self.kept_shown: list[Shown] = []
         """What the last request's session shows."""
-        self.origins: defaultdict[Line, set[int]] = defaultdict(set)
-        """The messages that ever said a line."""
+        self.origins: defaultdict[Line, set[tuple[int, int]]] = defaultdict(set)
+        """The swipes that ever said a line, each by its message and number; -1: one that was edited since."""
+        self.unnamed: set[int] = set()
+        """The user's messages that were in a request which did not tell the user's name."""
 
     @property
     def tag(self) -> Tag:
@@ -85,7 +89,9 @@ class Compared:
     def compare(self, kept: Kept | None, expected: list[Shown], window: Sequence[Said]) -> None:
         self.requests += 1
         assert kept is not None, f"memory has nothing of {self.asked}"
-        got = [(m.role, said) for m in kept.path if (said := said_in(m))]
+        if any(m.role == "user" and not said_in(m) for m in kept.path):
+            self.settle_in_doubt(kept)
+        got = [(m.role, said) for m in kept.path if (said := self.said_of(m))]
         known_id = bool(self.chat.chat_id) and self.id_of_chat in self.ids
         doubt = Doubt(
             self.chat, window, self.chats, self.style, self.merging, known_id, self._looks_continued()
@@ -96,6 +102,8 @@ class Compared:
         if wanted is not expected:
             self.chat.earlier.append(self.chat.shown)
         self._remember(kept, wanted)
+        if not tells_user(window, self.style, self.tag):
+            self.unnamed |= {said.origin for said in window if said.role == "user"}
         self._compare_speakers(kept, wanted)
         assert not kept.session.is_group or len(self.chat.characters) > 1, (
             "memory has a group of one character"
@@ -103,8 +111,20 @@ class Compared:
         ids = [m.id for m in kept.path]
         assert len(set(ids)) == len(ids)
         for message in kept.path:
-            assert message.unsettled or not said_in(message) or not GLUE.search(message.text), message
+            may_have_glue = message.unsettled or not said_in(message) or self.is_in_doubt(message)
+            assert may_have_glue or not GLUE.search(message.text), message
             assert not NUDGES.search(message.text), message
+
+    def settle_in_doubt(self, kept: Kept) -> None:
+        """What nobody said was taken for a message: a note that stood still may be said, as far as that shows."""
+        self.chat.settled_in_doubt |= {message.id for message in kept.path if GLUE.search(message.text)}
+
+    def said_of(self, message: StoredMessage) -> str:
+        """What a message says, as far as requests tell."""
+        return said_in(replace(message, unsettled=message.unsettled or self.is_in_doubt(message)))
+
+    def is_in_doubt(self, message: StoredMessage) -> bool:
+        return message.id in self.chat.settled_in_doubt
 
     def compare_whole(self, kept: Kept) -> None:
         """Memory was shown the whole chat, message by message: it holds that and nothing else."""
@@ -126,6 +146,7 @@ class Compared:
         for message, shown in zip(said, wanted, strict=True) if len(said) == len(wanted) else ():
             who = shown.said.speaker
             unknown = who not in known and message.text.startswith(f"{who}: ")
+            unknown |= not message.speaker and shown.said.origin in self.unnamed
             unknown |= message.unsettled and bool(GLUE.match(message.text))
             unknown |= self.merging and message.speaker == self._spoke_before(shown.said)
             unknown |= self._came_back(message.role, message.speaker, said_in(message))
@@ -160,7 +181,7 @@ class Compared:
         if self.chat.tree not in ("", tree):
             for said in self.chat.said:
                 said.gone = said.gone or said.hidden
-        self.chat.tree, self.chat.shown = tree, shown
+        self.chat.tree, self.chat.shown, self.chat.held = tree, shown, kept.path
         self.kept, self.kept_shown = kept, shown
         if tells_id:
             self.ids.add(self.id_of_chat)

@@ -40,7 +40,9 @@ What DESIGN leaves open is settled here as follows.
   edited one of its role is taken for the edited one.
 - Where a chat repeats itself, a window may begin at either of two equal places: of two neighbours that both
   say "yes" the user deleted one, or the older fell out of the window. Both requests are the same, so is
-  what memory may make of them; the window has to go on from either place equally well.
+  what memory may make of them; the window has to go on from either place equally well. A branch that nothing
+  was shown of yet may begin at either place of its origin.
+- What is left of messages that memory saw merged, when one of them was deleted, is a changed message.
 - A branch whose first request replaces no more of its origin's end than an edit of the last messages does
   cannot be told from that edit: until then nothing else differs, and one session goes on. What either
   of the two shows deleted, hidden or changed is then so in the session; the other finds it so where its
@@ -49,6 +51,7 @@ What DESIGN leaves open is settled here as follows.
   a reply swiped back that the line left behind ended with, its window goes on from both lines; it may be
   taken for the one with which it has at least as much in common. Its file may be an older copy of the line left
   behind, for that one may have the file's name.
+- Groups may have chats of one name: a file that shows nothing of a group's chat may be another group's.
 - A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
   what a chat that it branched off begins with is that one's, unless ids tell.
 - An imported chat takes the id under which it goes on. A branch of it that goes on first, under an id that is no
@@ -56,9 +59,11 @@ What DESIGN leaves open is settled here as follows.
 - An id that all branches of a chat have tells none of their files from another's. A branch whose file was
   imported without one of its own, and whose window shows nothing but what it has in common with another chat, may go on
   as a branch of that one: a file shows a chat whole, also what was deleted before the window. With the id that
-  all of them have it may go on as the one that was live with it.
+  all of them have it may go on as the one that was live with it, as that one's requests had shown it.
 - A name before a message that memory first sees after the user left that persona is a part of the text: no
   request told the name.
+- Where the user's main prompt does not name the user, and no names are written before messages, nobody is known
+  to have said what the user says.
 - Whose a message is that a note stands before is not told until a request shows it without the note. One that
   memory first saw merged with another persona's before it is that one's, also once that other one is deleted.
 - A phrase that another persona said before, where that was deleted, is that one's message come back; so is one
@@ -68,7 +73,8 @@ What DESIGN leaves open is settled here as follows.
   the present one's: where memory begins a chat anew, what requests told of the chat before is not known.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 - A quiet prompt that no tag, no beginning and no place in the request shows for one is taken for a turn. Its
-  answer is a reply that the chat does not show: off the path again with the next request.
+  answer is a reply that the chat does not show: off the path again with the next request. A note that post-processing
+  glued to a message before it did not move, as if it were a part of what was said.
 - Merged into a single message, a continue without a nudge and the beginning that a reply is given are messages
   of the character's: the reply follows as another until the next request shows both as one, or neither.
 - A request that ends with the character's message is a continue without a nudge, or an empty message was
@@ -78,33 +84,20 @@ What DESIGN leaves open is settled here as follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
-from itertools import groupby, pairwise, takewhile
+from collections.abc import Iterator, Set
+from itertools import groupby, takewhile
 
-from tests.truth.chat import Chat, Said, Shown
-from tests.truth.front_end import Style, sent
-from tests.truth.lines import COMMON, common, lines_of, merged, plain, role_of
+from tests.truth.chat import Said, Shown
+from tests.truth.front_end import sent
+from tests.truth.heads import Heads
 
 
-@dataclass(frozen=True)
-class Doubt:
+class Doubt(Heads):
     """A chat whose request has shown this window."""
-
-    chat: Chat
-    window: Sequence[Said]
-    chats: Sequence[Chat]
-    style: Style
-    merging: bool
-    """Post-processing has merged messages at some time."""
-    known_id: bool
-    """Memory had requests with the chat's id before."""
-    looks_continued: bool
-    """The request is one that a continue without a nudge cannot be told from."""
 
     def allowed(self, expected: list[Shown]) -> Iterator[list[Shown]]:
         """What memory may hold where a request tells too little; nothing where it tells enough."""
-        told = {self.chat.user, *(s.said.speaker for s in self.chat.shown)}
+        told = {self.chat.user, *(message.speaker for message in self.chat.held)}
         untold = self._untold(told)
         for shown in (expected, *self._as_a_turn(expected)):
             yield shown
@@ -128,170 +121,33 @@ class Doubt:
 
     def _as_a_turn(self, expected: list[Shown]) -> Iterator[list[Shown]]:
         """The same where it is clear that the last message was not continued."""
-        rest = expected[len(self._head()) :]
-        if self._tells_little():
+        rest = expected[len(self.head()) :]
+        if self.tells_little():
             reply = expected[-1:] if expected[-1].said not in self.window else []
             untold = self._untold({self.chat.user})
             yield [Shown(said, said.text) for said in self.window] + reply
             yield [Shown(said, said.text) for said in self.window if said not in untold] + reply
-        for nearest in self._edits_of_the_nearest(self.chat.shown):
-            if nearest != self._head():
+        for nearest in self.edits_of_the_nearest(self.chat.shown):
+            if nearest != self.head():
                 yield nearest + rest
         if self.merging:
-            for cut in range(1, len(self._merged_with()) + 1):
-                yield self._head()[:-cut] + rest
-            if with_next := self._merged_with_next():
+            for cut in range(1, len(self.merged_with()) + 1):
+                yield self.head()[:-cut] + rest
+            if with_next := self.merged_with_next():
                 yield with_next + rest
             if len(self.window) > 1 and self.window[0].role == self.window[1].role:
-                for more in range(len(self._head()), len(self.chat.shown)):
+                for more in range(len(self.head()), len(self.chat.shown)):
                     yield self.chat.shown[:more] + rest
         for earlier in self.chat.earlier:
-            yield self._earlier_head(earlier) + rest
+            yield self.earlier_head(earlier) + rest
         for left in self.chat.left:
-            if self._has_as_much_of(left):
-                yield self._head(left) + rest
-                for nearest in self._edits_of_the_nearest(left):
+            if self.has_as_much_of(left) or (self.chat.taken_in and self.with_its_id()):
+                yield self.head(left) + rest
+                for nearest in self.edits_of_the_nearest(left):
                     yield nearest + rest
-        for start in self._repetitions():
-            yield self.chat.shown[:start] + rest
-        for other in (*self._lines_that_may_be_meant(), *self._lines_beside_a_file()):
-            yield self._head_of(other.shown) + rest
+        for before in self.repetitions():
+            yield [*before, *rest]
+        for other in (*self.lines_that_may_be_meant(), *self.lines_beside_a_file()):
+            yield self.head_of(other.shown) + rest
         for left in (left for other in self.chat.one_with for left in other.left):
-            yield self._head_of(left) + rest
-
-    def _has_as_much_of(self, left: Sequence[Shown]) -> bool:
-        """Whether the window has as much in common with a line that was left as with the chat's own, where the newest
-        messages may be merged with one that is not stored yet."""
-        rows = [(said.role, plain(said.text)) for said in self.window]
-        here, there = lines_of(self.chat.shown), lines_of(left)
-        if self.merging:
-            newest = list(takewhile(lambda row: row[0] == rows[-1][0], reversed(rows)))
-            rows[len(rows) - len(newest) :] = merged(newest[::-1])
-        return common(rows, there) >= common(rows, here)
-
-    def _head(self, shown: Sequence[Shown] | None = None) -> list[Shown]:
-        """What was shown from before the window."""
-        start = self.chat.said.index(self.window[0])
-        shown = self.chat.shown if shown is None else shown
-        return [s for s in shown if self.chat.said.index(s.said) < start]
-
-    def _merged_with(self) -> list[Shown]:
-        """What stands before the window and may be stored merged with the first message of it that was shown."""
-        shown = {id(s.said) for s in self.chat.shown}
-        first = next((said for said in self.window if id(said) in shown), self.window[0])
-        return list(takewhile(lambda s: role_of(s) == first.role, reversed(self._head())))
-
-    def _merged_with_next(self) -> list[Shown]:
-        """What stands before the window, its last message merged with the next of its role in the window: what is
-        between them was hidden when memory first saw both."""
-        head = self._head()
-        said = next((one for one in self.window if head and one.role == role_of(head[-1])), None)
-        if said is None or said is self.window[0]:
-            return []
-        return [*head[:-1], Shown(head[-1].said, f"{head[-1].text}\n\n{said.text}")]
-
-    def _earlier_head(self, earlier: Sequence[Shown]) -> list[Shown]:
-        """What an earlier reading of the chat had before the window, its first message before an edit too."""
-        own = [n for n, s in enumerate(earlier) if s.said is self.window[0]]
-        return list(earlier[: own[-1]]) if len(own) > 1 else self._head(earlier)
-
-    def _lines_that_may_be_meant(self) -> list[Chat]:
-        """The chats that were taken for this one, and those with which its window has as much in common; of a
-        branch that no request showed before, those with which it has as much as with its origin."""
-        mine = self.chat.one_with or ([] if self.chat.session_id else [self.chat])
-        rows = [(said.role, plain(said.text)) for said in self.window]
-        told = [common(rows, lines_of(chat.shown)) for chat in mine]
-        others = [other for other in self.chats if other is not self.chat and other.shown]
-        alike = [other for other in others if told and common(rows, lines_of(other.shown)) >= min(told)]
-        return [*self.chat.one_with, *alike]
-
-    def _lines_beside_a_file(self) -> list[Chat]:
-        """The chats with which the window of one whose file was imported has as much in common, without an id
-        of its own, or that have its id too."""
-        others = [other for other in self.chats if other is not self.chat and other.shown]
-        has_own_id = self.known_id and all(other.chat_id != self.chat.chat_id for other in others)
-        if has_own_id or not self.chat.taken_in:
-            return []
-        rows = [(said.role, plain(said.text)) for said in self.window]
-        told = common(rows, lines_of(self.chat.shown))
-        own = self.chat.chat_id
-        same = [other for other in others if own and other.chat_id == own]
-        alike = [other for other in others if common(rows, lines_of(other.shown)) >= told]
-        return [*same, *alike]
-
-    def _head_of(self, line: Sequence[Shown]) -> list[Shown]:
-        """What the line of a chat that was taken for this one shows from before the window."""
-        before = {s.origin: s for s in self.chat.said[: self.chat.said.index(self.window[0])]}
-        return [Shown(before[s.said.origin], s.text) for s in line if s.said.origin in before]
-
-    def _repetitions(self) -> Iterator[int]:
-        """Later places of what was shown at which the window may begin as well: the chat repeats itself."""
-        rows = [(said.role, plain(said.text)) for said in self.window]
-        lines = lines_of(self.chat.shown)
-        own = len(self._head())
-        told = common(rows, lines[own:])
-        for start in range(own + 1, len(lines)):
-            if lines[start] == rows[0] and common(rows, lines[start:]) >= told:
-                yield start
-
-    def _edits_of_the_nearest(self, line: Sequence[Shown]) -> Iterator[list[Shown]]:
-        """What stands before the window on a line, when its first rows replace the nearest messages of their roles
-        before the first one that is known: the last one that said it, where it is a phrase that is said again."""
-        shown = {id(s.said): s.text for s in line}
-        known = next((n for n, said in enumerate(self.window) if shown.get(id(said)) == said.text), 0)
-        first = self.window[known]
-        places = {id(s.said): n for n, s in enumerate(line)}
-        starts = {places.get(id(first), 0)} if known else set()
-        if known and plain(first.text) in COMMON:
-            again = (first.role, plain(first.text))
-            starts |= {n for n, said in enumerate(lines_of(line)) if said == again}
-        for head in starts:
-            for said in reversed(self.window[:known]):
-                nearest = (n for n in reversed(range(head)) if line[n].said.role == said.role)
-                head = next(nearest, head)
-            yield list(line[:head])
-
-    def _tells_little(self) -> bool:
-        """Whether a window without an id shows too little of what memory knows of its chat."""
-        shown = {id(s.said): s.text for s in self.chat.shown}
-        known = [said for said in self.window if shown.get(id(said)) == said.text]
-        if self.style.mode != "none":
-            lone = [
-                run
-                for _, said in groupby(self.window, key=lambda said: said.role)
-                if len(run := list(said)) == 1
-            ]
-            depth = len(self.window) if self.style.note_depth is None else self.style.note_depth
-            glued = self.window[max(0, len(self.window) - depth - 1) : len(self.window) - depth + 1]
-            known = [run[0] for run in lone if run[0] in known and run[0] not in glued]
-        if not known:
-            return True
-        if self.known_id:
-            return self._is_strange_to_its_id()
-        telling = [said for said in known if plain(said.text) not in COMMON]
-        places = {id(s.said): n for n, s in enumerate(self.chat.shown)}
-        follows = pairwise(known)
-        if not any(places[id(b)] == places[id(a)] + 1 for a, b in follows):
-            return True
-        theirs = sum(said.role == "user" for said in known)
-        users = sum(said.role == "user" for said in self.window)
-        asked_again = self.window[-1] in known
-        before = list(self.window if asked_again else self.window[:-1])
-        tail = [s.said for s in self.chat.shown]
-        ends = (tail[len(tail) - cut - len(before) : len(tail) - cut] for cut in range(1 + asked_again))
-        goes_on = len(known) == len(before) and before in ends
-        if goes_on and len(self.window) > 1 and not self._has_twin(before[-1]):
-            return not any(said.role == "user" for said in telling)
-        return len(telling) < 3 or not theirs or theirs * 2 < users - 1
-
-    def _is_strange_to_its_id(self) -> bool:
-        """Whether the first request of a chat shows nothing of a branch that came with its id before."""
-        rows = [(said.role, plain(said.text)) for said in self.window]
-        own, others = self.chat.chat_id, (other for other in self.chats if other is not self.chat)
-        known = [lines_of(other.shown) for other in others if other.chat_id == own and other.session_id]
-        return not self.chat.session_id and any(not common(rows, lines) for lines in known)
-
-    def _has_twin(self, said: Said) -> bool:
-        """Whether another chat, a branch or what it branched from, has a message too."""
-        others = (s for chat in self.chats if chat is not self.chat for s in chat.said)
-        return any(other.origin == said.origin for other in others)
+            yield self.head_of(left) + rest

@@ -86,7 +86,7 @@ class Edits(World):
             await self.tell("hide")
 
     async def unhide(self, n: int) -> None:
-        hidden = [said for said in self.chat.said if said.hidden]
+        hidden = [said for said in self.chat.said if said.hidden and not said.gone]
         if hidden:
             hidden[n % len(hidden)].hidden = False
             await self.tell("unhide")

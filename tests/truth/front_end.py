@@ -20,6 +20,13 @@ IMPERSONATE = (
     "for the writing style of {user}. Write 1 reply only in internet RP style. "
     "Don't write as {character} or system. Don't describe actions of {character}.]"
 )
+MAIN_PROMPTS = {
+    "default": "Write {who}'s next reply in a fictional chat between {who} and {user}.",
+    "character": "You are {who}. Stay in character.",
+    "nobody": "Continue the story.",
+    "both": "This is a slow-burn role-play between {who} and {user}.",
+}
+"""Main prompts by whom they name: SillyTavern's own, and such as users write."""
 SUMMARIZE = "Ignore previous instructions. Summarize the most important facts and events in the story so far."
 
 
@@ -27,6 +34,8 @@ SUMMARIZE = "Ignore previous instructions. Summarize the most important facts an
 class Style:
     """How a front-end is set up to write its requests."""
 
+    main: str = "default"
+    """Which of the main prompts."""
     mode: str = "none"
     """none, merge, semi, strict or single: what post-processing does to the prompt."""
     whitespace: str = "kept"
@@ -76,6 +85,17 @@ def request(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted, ta
         return body
     told = tag_of(chat, prompt, style, wanted) if tag == "extension" else yaml_of(chat, wanted)
     return body | {"metadata": told}
+
+
+def tells_user(window: Sequence[Said], style: Style, tag: Tag) -> bool:
+    """Whether a request tells the user's name: by its tag, its main prompt or the names that it writes.
+
+    Names that lead texts show themselves beside one of the character's.
+    """
+    if tag != "none" or style.main in ("default", "both") or style.mode == "single":
+        return True
+    is_answered = any(said.role == "assistant" for said in window)
+    return style.names == "field" or (style.names == "content" and is_answered)
 
 
 def yaml_of(chat: Chat, wanted: Wanted) -> Message:
@@ -129,8 +149,8 @@ def prompt_of(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted) 
 
 def _head(chat: Chat, style: Style, wanted: Wanted) -> list[Message]:
     who, members = wanted.speaker, ", ".join(chat.characters)
-    head = [f"Write {who}'s next reply in a fictional chat between {who} and {chat.user}."]
-    head += [f"CARD {who} is a keeper of lights."]
+    head = [MAIN_PROMPTS[style.main].format(who=who, user=chat.user)]
+    head += [f"{who} is a keeper of lights."]
     head += ["LORE The gull is noisy."] if style.lore else []
     if wanted.moved:
         head.append("Past events:\n" + "\n".join(said.text for said in wanted.moved))

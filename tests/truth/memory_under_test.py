@@ -45,7 +45,7 @@ def spoken_in(messages: list[dict[str, Any]]) -> list[list[Any]]:
 
 def _assign(turn: Turn, assignment: Assignment) -> None:
     turn.session_id, turn.tree_id = assignment.session_id, assignment.key.tree_id
-    turn.forked_from = assignment.forked_from
+    turn.forked_from, turn.again = assignment.forked_from, turn.again or assignment.asks_again
 
 
 class ProviderFailed(Exception):

@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from hypothesis import strategies as st
 
-from tests.truth.front_end import Style
+from tests.truth.front_end import MAIN_PROMPTS, Style
 
+MAIN = st.sampled_from(list(MAIN_PROMPTS))
 PLAIN_STYLES = st.builds(
     Style,
+    main=MAIN,
     whitespace=st.sampled_from(["kept", "trimmed", "collapsed"]),
     names=st.sampled_from(["none", "content", "field"]),
     note_depth=st.sampled_from([None, 1, 4]),
@@ -27,6 +29,7 @@ def styles_of(modes: Sequence[str]) -> st.SearchStrategy[Style]:
     """Styles with post-processing; it merges and glues more where there are names, notes and instructions."""
     return st.builds(
         Style,
+        main=MAIN,
         mode=st.sampled_from(modes),
         whitespace=st.sampled_from(["kept", "trimmed"]),
         names=st.sampled_from(["none", "content"]),
@@ -43,14 +46,14 @@ SET_UPS = {
     "as delivered": (st.just(Style()), 150),
     "whitespace trimmed": (st.just(Style(whitespace="trimmed")), 20),
     "whitespace collapsed": (st.just(Style(whitespace="collapsed")), 20),
-    "names in the text": (st.just(Style(names="content")), 20),
-    "names as a field": (st.just(Style(names="field")), 20),
+    "names in the text": (st.builds(Style, main=MAIN, names=st.just("content")), 20),
+    "names as a field": (st.builds(Style, main=MAIN, names=st.just("field")), 20),
     "notes, lore, narrator": (
         st.just(Style(note_depth=4, lore=True, narrator=True, post_history=True)),
         20,
     ),
     "any of these, changing": (PLAIN_STYLES, 130),
-    **{f"{mode}, alone": (st.just(Style(mode=mode)), 20) for mode in MODES},
+    **{f"{mode}, alone": (st.builds(Style, main=MAIN, mode=st.just(mode)), 20) for mode in MODES},
     **{f"{mode}, with notes and names": (styles_of([mode]), 30) for mode in MODES},
 }
 """How a front-end is set up, and how many sequences are driven with it."""

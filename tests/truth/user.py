@@ -135,6 +135,7 @@ class User(Edits):
             assert await self.versions() == before
             return
         self.chat.said.append(answer)
+        self.settle_in_doubt(kept)
         self.compare(kept, [*self.chat.show(window), Shown(answer, answer.text)], window)
 
     def _shows_its_shape(self) -> bool:

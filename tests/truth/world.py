@@ -60,7 +60,7 @@ class World(Compared):
         """A beginning and what follows may each stand as a message of the character's for a while."""
         for part in parts:
             said = self.origins["assistant", plain(part)]
-            said.add(-len(said) - 1)
+            said.add((-1, len(said)))
 
     async def send_body(self, body: Message, replies: Sequence[str] | None) -> Kept | None:
         """Any request of the chat's."""
