@@ -90,7 +90,7 @@ def _align(
     if begins_at is not None:
         return _unmatched(window, path, tree, begins_at)
     known = sum(bool(tree.ids_of(row.fingerprint)) for row in window)
-    if known >= len(found) + TELLING_ROWS or (pinned and not found):
+    if known >= len(found) + TELLING_ROWS or (pinned and not _tells(found, window, tree)):
         line = line_elsewhere(window, path, tree)
         if line is not None and len(matches(window, line, tree)) > len(found):
             elsewhere = _align(window, line, tree, pinned=True, continues=continues)
@@ -98,6 +98,11 @@ def _align(
     if not found:
         return _unmatched(window, path, tree)
     return _matched(window, path, tree, found, pinned=pinned, continues=continues)
+
+
+def _tells(found: Matches, window: Sequence[Incoming], tree: TreeView) -> bool:
+    """Whether anything was found besides phrases that the tree holds more than once."""
+    return any(len(tree.ids_of(window[match.row].fingerprint)) == 1 for match in found)
 
 
 def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:

@@ -138,3 +138,15 @@ async def test_a_branch_without_an_id_is_of_the_line_that_has_most_of_it(memory:
     await memory.turn([CARD, *later, user("Five.")], ["Six."], chat_id="chat-2")
     kept = await memory.turn([CARD, *later], ["Seven."])
     assert texts(kept) == ["One.", "Three.", "Seven."]
+
+
+async def test_a_phrase_that_a_line_says_twice_is_not_what_it_shares_with_another(memory: Memory) -> None:
+    """That has the phrase before a message which no other line holds, and its greeting was edited since."""
+    begun = [character(GREETING), user("Go on."), character("One.")]
+    await memory.turn([CARD, *begun, user("Two.")], ["Three."], chat_id="chat-1")
+    origin = [*begun, user("Go on.")]
+    await memory.turn([CARD, *origin], ["Four."], chat_id="chat-1")
+    await memory.turn([CARD, *origin, character("Four."), user("Five.")], ["Six."], chat_id="chat-1")
+    other = [character("Another beginning."), user("Go on."), character("One, rather."), user("Two.")]
+    kept = await memory.turn([CARD, *other, user("Seven.")], ["Eight."], chat_id="chat-1")
+    assert texts(kept) == [m["content"] for m in [*other, user("Seven."), character("Eight.")]]
