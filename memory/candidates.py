@@ -78,10 +78,10 @@ class Candidate(NamedTuple):
 def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming]) -> bool:
     """Whether a window without an id belongs to the session it was aligned with; `glued` rows it has as well.
 
-    A greeting alone tells nothing, a lone message only when it is asked again. Where the window does not show
-    the session's beginning, chance matches must not lend a stranger's: it has to end where the session does, with
-    more than a phrase of the user's that is said again, or to have several messages in common that are not said all
-    the time.
+    A greeting alone tells nothing, a lone message only when it is asked again; what its reply is to begin with adds
+    nothing. Where the window does not show the session's beginning, chance matches must not lend a stranger's: it
+    has to end where the session does, with more than a phrase of the user's that is said again, or to have several
+    messages in common that are not said all the time.
     """
     window = alignment.window
     matched_users = alignment.matched_users + sum(row.role == "user" for row in glued)
@@ -91,6 +91,8 @@ def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming])
         return bool(matched_users) and alignment.change == "retry"
     if not alignment.head:
         return bool(matched_users)
+    if alignment.matched < 2 and all(row.role == "assistant" for row in window[1:]):
+        return False
     known = [n for n, i in enumerate(alignment.rows) if i is not None]
     users = sum(row.role == "user" for row in window[: known[-1]])
     known_users = sum(window[n].role == "user" for n in known)

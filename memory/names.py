@@ -128,7 +128,8 @@ class Prompt:
     def _first_told(self, role: str, tree: TreeView) -> tuple[str, ...]:
         """Names that lead, more than once, what nobody was known to have said: then no name was told or written."""
         leads: Counter[str] = Counter()
-        for text in self._texts(role) if len(self.messages) > 1 else ():
+        whole = self._texts(role) if len(self.messages) > 1 else []
+        for text in dict.fromkeys(part for said in whole for part in (said, *BLANK_LINE.split(said))):
             led = LIKE_A_NAME.match(text)
             if led and led[1] not in self.names and not tree.ids_of(fingerprint(role, text)):
                 said = tree.ids_of(fingerprint(role, text[led.end() :]))

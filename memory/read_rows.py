@@ -39,10 +39,11 @@ def stands_there(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
 
 
 def is_after(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
-    """Whether the row before the one being read is what a message follows on the path."""
+    """Whether the row before the one being read is what a message follows on the path, or both are the first."""
     at = path.position(i)
-    before = reading.rows[-1].fingerprint if reading.rows else None
-    return at is not None and at > 0 and before == tree.fingerprint(path[at - 1])
+    if at is None or at == 0 or not reading.rows:
+        return at == 0 and not reading.rows
+    return reading.rows[-1].fingerprint == tree.fingerprint(path[at - 1])
 
 
 def follows(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:

@@ -90,6 +90,8 @@ def cast_of_rows(messages: Sequence[ChatMessage], markers: Markers, known: Cast)
     fewest = len(asked) // 2 + 1 if may_be_glued else len(asked)
     if not heard or not all(heard) or len(led) < max(1, fewest):
         return known
+    if known.members and _is_bare(rows, markers):
+        return known
     of_group = bool(known.members) and set(heard) <= {*known.members, *map(in_field, known.members)}
     is_one = len(set(heard)) == 1 and (not known.character or known.is_character(heard[0]))
     head = "\n".join(text_in(m) for m in messages if role_of(m) == "system")
@@ -99,6 +101,14 @@ def cast_of_rows(messages: Sequence[ChatMessage], markers: Markers, known: Cast)
         return known
     user = known.user or _likeliest(users[::-1], [name for names in led for name in names], head, users[0])
     return replace(known, character=known.character or ("" if of_group else heard[0]), user=user)
+
+
+def _is_bare(rows: Sequence[ChatMessage], markers: Markers) -> bool:
+    """Whether no name leads what the user said last: in a group those that lead the rest may be former personas'."""
+    nudges = tuple(filter(None, (markers.group_nudge, markers.continue_nudge, markers.impersonation)))
+    texts = [text_in(message) for message in rows if role_of(message) == "user"]
+    said = (text for text in reversed(texts) if not text.lstrip().startswith(nudges))
+    return not _leads(next(said, ""))
 
 
 def _users_leads(text: str, *, whole: bool) -> list[str]:

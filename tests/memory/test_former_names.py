@@ -190,3 +190,15 @@ async def test_a_phrase_behind_a_former_personas_message_in_one_row_is_the_prese
     kept = await ask(memory, chat, chat.said[2:], "Three.", SEMI)
     said = [(message.speaker, plain(message.text)) for message in kept.path]
     assert said[2:] == [("Mira", "One."), ("Sam", "Two."), ("Alex", "Yes."), ("Mira", "Three.")]
+
+
+async def test_names_that_lead_messages_in_one_row_tell_who_nobody_was_known_to_be(memory: Memory) -> None:
+    """No prompt named the user; the persona was left, and what was answered in between is deleted."""
+    chat, nobody = Chat(["Mira"], "chat-1", user="Sam"), Style(mode="strict", main="nobody")
+    said = said_by(("Mira", GREETING), ("Sam", "One."), ("Mira", "Two."), ("Sam", "Three."))
+    await ask(memory, chat, said[:2], "Two.", nobody)
+    kept = await ask(memory, chat, said, "Four.", nobody)
+    chat.user = "Alex"
+    shown = [*said[:2], *said[3:], *said_by(("Mira", "Four."), ("Alex", "Five."))]
+    kept = await ask(memory, chat, shown, "Six.", nobody)
+    assert texts(kept) == [GREETING, "One.", "Three.", "Four.", "Five.", "Six."]

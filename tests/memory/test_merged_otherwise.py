@@ -146,3 +146,19 @@ async def test_what_begins_with_a_message_that_had_a_note_inside_is_that_one(mem
     assert texts(kept)[0] == GREETING
     assert "\n\n".join(texts(kept)[1:]).startswith("One.\n\nThree.\n\nFive.")
     assert [text for text in texts(kept) if "Ha." in text or text == "Three."] == []
+
+
+async def test_a_file_is_the_chats_whose_one_message_has_a_note_in_memory(memory: Memory) -> None:
+    """Of a chat that began with the user's message only the reply was edited since, and a group may have its id."""
+    chat = Chat(["Mira", "Tobias"], "chat-1", name="Mira+Tobias - 1")
+    chat.said = [Said("user", "Alex", ["One."])]
+    style = Style(mode="single", post_history=True, start="Well,")
+    kept = await memory.ask(
+        request(chat, chat.said, style, Wanted(speaker="Mira"), "yaml"), {}, ["Two."], Markers()
+    )
+    assert kept is not None
+    assert kept.path[0].unsettled
+    chat.said.append(Said("assistant", "Mira", ["Three."]))
+    file = written(chat, makes_id=True).replace(b"{}", b'{"memory_id": "chat-1"}', 1)
+    report = await memory.take_file(file, f"{chat.name}.jsonl", is_group=True)
+    assert [found.id for found in report.sessions] == [kept.session.session_id]

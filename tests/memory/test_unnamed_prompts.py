@@ -180,6 +180,20 @@ async def test_a_former_persona_is_known_once_its_name_is_written(memory: Memory
     assert told == [*chat.lines, ("user", "", "It is Sam now."), ("assistant", "Mira", "Welcome.")]
 
 
+async def test_what_a_new_persona_says_in_a_group_is_said(memory: Memory) -> None:
+    """Nobody is named in the prompt, and names lead what others said, what a former persona said too."""
+    start, nudge = (
+        "[Start a new group chat. Group members: Mira, Tobias]",
+        "[Write the next reply only as Mira.]",
+    )
+    chat = [u("Alex: Who is there?"), a("Tobias: I."), u("Alex: Who is I?"), a("Mira: Guess.")]
+    prompt = [s("Stay in character."), s(start), *chat, u("It is Sam now."), s(nudge)]
+    body = {"messages": post_processed(prompt, "semi", "Mira"), "stream": True}
+    kept = await memory.ask(body, SILLYTAVERN, ["Welcome."], DEFAULT)
+    assert kept is not None
+    assert [said(m) for m in kept.path][-2:] == ["It is Sam now.", "Welcome."]
+
+
 async def test_a_groups_members_are_no_users_in_a_single_message(memory: Memory) -> None:
     start = "[Start a new group chat. Group members: Mira, Tobias]"
     chat = [a("Mira: You are late."), u("Hello, both."), a("Tobias: Hello.")]

@@ -149,6 +149,7 @@ class Compared:
             unknown |= not message.speaker and shown.said.origin in self.unnamed
             unknown |= message.unsettled and bool(GLUE.match(message.text))
             unknown |= self.merging and message.speaker == self._spoke_before(shown.said)
+            unknown |= message.text == self.style.start
             unknown |= self._came_back(message.role, message.speaker, said_in(message))
             assert message.speaker == who or unknown, f"memory has {message.speaker!r} for {who}: {message}"
             known.add(message.speaker)

@@ -34,6 +34,8 @@ What DESIGN leaves open is settled here as follows.
 - A changed message at which the window begins is an edit of the nearest one of its role before the next
   message that is known. Where the user deleted that one too, the older stays as what fell out of the
   window. Where that next message is a phrase that is said again and again, it may be any that says it.
+- A message that comes back where the window begins stands behind those that replaced what stood before it, role
+  by role: whether one of them was an edit or was said later is not told.
 - A lone message with an id is one more from a client that sends no history; a front-end that shows one
   message of a longer chat cannot be told from it, and does not do so here.
 - A front-end moves messages into a system message in requests that change nothing else: one moved beside an
@@ -76,7 +78,8 @@ What DESIGN leaves open is settled here as follows.
   answer is a reply that the chat does not show: off the path again with the next request. A note that post-processing
   glued to a message before it did not move, as if it were a part of what was said.
 - Merged into a single message, a continue without a nudge and the beginning that a reply is given are messages
-  of the character's: the reply follows as another until the next request shows both as one, or neither.
+  of the character's: the reply follows as another until the next request shows both as one, or neither. Where
+  several members' replies were begun so, the beginning may be anybody's of them.
 - A request that ends with the character's message is a continue without a nudge, or an empty message was
   sent: without a tag, where continues have no nudge or a system message stands before it. Taken for a
   continue, its reply lengthens the last message until the next request shows both.
@@ -145,6 +148,7 @@ class Doubt(Heads):
                 yield self.head(left) + rest
                 for nearest in self.edits_of_the_nearest(left):
                     yield nearest + rest
+        yield self.head_of_as_many() + rest
         for before in self.repetitions():
             yield [*before, *rest]
         for other in (*self.lines_that_may_be_meant(), *self.lines_beside_a_file()):

@@ -29,6 +29,17 @@ class Heads(Telling):
         shown = self.chat.shown if shown is None else shown
         return [s for s in shown if self.chat.said.index(s.said) < start]
 
+    def head_of_as_many(self) -> list[Shown]:
+        """What was shown in the place of all that the chat ever had before the window, for a first message of it that
+        comes back."""
+        first, places = self.window[0], 0
+        if any(s.said is first for s in self.chat.shown):
+            return self.head()
+        known = list(takewhile(lambda s: s.said not in self.window, self.chat.shown))
+        for said in self.chat.said[: self.chat.said.index(first)]:
+            places += places < len(known) and role_of(known[places]) == said.role
+        return known[:places]
+
     def merged_with(self) -> list[Shown]:
         """What stands before the window and may be stored merged with the first message of it that was shown."""
         shown = {id(s.said) for s in self.chat.shown}
