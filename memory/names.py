@@ -77,7 +77,8 @@ class Prompt:
         return character, user
 
     def guesses(self) -> Iterator[list[Incoming]]:
-        """The windows there are where no name is one, or whatever looks like it is: by these a chat is found.
+        """The windows there are where no name is one, or the user's is none, or whatever looks like it is: by these a
+        chat is found.
 
         In a prompt of a single message nothing tells the names of users from those of characters.
         """
@@ -85,6 +86,7 @@ class Prompt:
             yield replace(self, character=self.user_name, user_name=self.character).window
         elif any(map(_is_led, self.window)):
             yield incoming(self._shown, ())
+            yield incoming(self._shown, [name for name in self.names if name != self.user_name])
         guessed = {role: self._guessed(role) for role in ROLES}
         found = Speakers(guessed["user"], guessed["assistant"])
         if found != Speakers():

@@ -180,6 +180,19 @@ async def test_a_former_persona_is_known_once_its_name_is_written(memory: Memory
     assert told == [*chat.lines, ("user", "", "It is Sam now."), ("assistant", "Mira", "Welcome.")]
 
 
+async def test_a_chat_is_found_by_a_message_whose_name_was_none_when_it_came(memory: Memory) -> None:
+    """What came first is hidden: the window begins with the message that was answered, under a name that is told now."""
+    head = [*map(s, [*NOBODY, START])]
+    said = [u("Alex: Who is there?"), u("Alex: Who is it?")]
+    await memory.ask({"messages": [*head, *said], "stream": True}, SILLYTAVERN, ["I."], DEFAULT)
+    window = [*said[1:], a("Mira: I."), u("Alex: Who is I?")]
+    kept = await memory.ask({"messages": [*head, *window], "stream": True}, SILLYTAVERN, ["Guess."], DEFAULT)
+    assert kept is not None
+    assert [said.text.removeprefix("Alex: ") for said in kept.path] == [
+        *("Who is there?", "Who is it?", "I.", "Who is I?", "Guess.")
+    ]
+
+
 async def test_what_a_new_persona_says_in_a_group_is_said(memory: Memory) -> None:
     """Nobody is named in the prompt, and names lead what others said, what a former persona said too."""
     start, nudge = (

@@ -56,6 +56,8 @@ What DESIGN leaves open is settled here as follows.
 - Groups may have chats of one name: a file that shows nothing of a group's chat may be another group's.
 - A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
   what a chat that it branched off begins with is that one's, unless ids tell.
+- A branch with the id of its origin whose first request has nothing in common with that but a phrase, behind an
+  edited message, is taken for an edit there.
 - An imported chat takes the id under which it goes on. A branch of it that goes on first, under an id that is no
   file's name, cannot be told from it.
 - An id that all branches of a chat have tells none of their files from another's. A branch whose file was
@@ -152,6 +154,10 @@ class Doubt(Heads):
         for before in self.repetitions():
             yield [*before, *rest]
         for other in (*self.lines_that_may_be_meant(), *self.lines_beside_a_file()):
-            yield self.head_of(other.shown) + rest
+            for head in self.heads_of(other.shown):
+                yield head + rest
+        for nearest in self.edits_by_a_branch():
+            yield nearest + rest
         for left in (left for other in self.chat.one_with for left in other.left):
-            yield self.head_of(left) + rest
+            for head in self.heads_of(left):
+                yield head + rest

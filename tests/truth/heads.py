@@ -82,10 +82,25 @@ class Heads(Telling):
         alike = [other for other in others if common(rows, lines_of(other.shown)) >= told]
         return [*self.with_its_id(), *alike]
 
-    def head_of(self, line: Sequence[Shown]) -> list[Shown]:
-        """What the line of a chat that was taken for this one shows from before the window."""
+    def heads_of(self, line: Sequence[Shown]) -> Iterator[list[Shown]]:
+        """What the line of a chat that was taken for this one shows from before the window, without what it may have
+        stored merged with the window's first message."""
         before = {s.origin: s for s in self.chat.said[: self.chat.said.index(self.window[0])]}
-        return [Shown(before[s.said.origin], s.text) for s in line if s.said.origin in before]
+        head = [Shown(before[s.said.origin], s.text) for s in line if s.said.origin in before]
+        yield head
+        merged_with = takewhile(lambda s: role_of(s) == self.window[0].role, reversed(head))
+        for cut in range(1, 1 + len(list(merged_with)) if self.merging else 1):
+            yield head[:-cut]
+
+    def edits_by_a_branch(self) -> Iterator[list[Shown]]:
+        """What stands before the window on the line of a chat whose id this one inherited, when its first request has
+        nothing in common with that but a phrase, behind an edited message."""
+        mine = {said.origin: said for said in self.chat.said}
+        rows = [(said.role, plain(said.text)) for said in self.window]
+        for other in self.with_its_id() if not self.chat.session_id else ():
+            line = [Shown(mine[s.said.origin], s.text) for s in other.shown if s.said.origin in mine]
+            if all(row[1] in COMMON for row in rows if row in lines_of(line)):
+                yield from self.edits_of_the_nearest(line)
 
     def repetitions(self) -> Iterator[Sequence[Shown]]:
         """What stands before later places at which the window may begin as well: the chat repeats itself, or the one
