@@ -181,7 +181,7 @@ async def test_a_former_persona_is_known_once_its_name_is_written(memory: Memory
 
 
 async def test_a_chat_is_found_by_a_message_whose_name_was_none_when_it_came(memory: Memory) -> None:
-    """What came first is hidden: the window begins with the message that was answered, under a name that is told now."""
+    """What came first is hidden: the window begins with what was answered, under a name that is told now."""
     head = [*map(s, [*NOBODY, START])]
     said = [u("Alex: Who is there?"), u("Alex: Who is it?")]
     await memory.ask({"messages": [*head, *said], "stream": True}, SILLYTAVERN, ["I."], DEFAULT)
