@@ -18,7 +18,8 @@ def trims(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> Incomi
     """The unsettled message of the path that the row shows without what was glued to it."""
     for i in tree.within(row.fingerprint):
         taken = any(i == other.id for other in reading.settled)
-        if stands_there(i, path, tree, reading) and not (taken or _is_rest(row, i, tree, reading)):
+        is_part = _is_rest(row, i, tree, reading) or _lacks_a_message(row, i, tree, reading)
+        if stands_there(i, path, tree, reading) and not (taken or is_part):
             reading.settled.append(Settled(i, row.text, row.fingerprint))
             reading.glue |= moved_from(row, tree.paragraphs(i), reading)
             return replace(row, fingerprint=tree.fingerprint(i))
@@ -84,6 +85,15 @@ def _says_more(i: int, said: Sequence[str], tree: TreeView, reading: Reading) ->
         if tree.ids_of(mark) or any(all(one in reading.glue or tree.is_glue(one) for one in g) for g in glue):
             return True
     return False
+
+
+def _lacks_a_message(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:
+    """Whether a row that may have a note lacks more of a message than notes: where a message is gone that followed
+    it there, the note stands where it stood although the user said more."""
+    parts = said_paragraphs(row)
+    rest = glue_of([part for part in tree.paragraphs(i) if part not in parts])
+    known = reading.tails | reading.glue
+    return row.glued and len(parts) > 1 and not all(one in known or tree.is_glue(one) for one in rest)
 
 
 def _is_rest(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:

@@ -281,3 +281,12 @@ async def test_a_lone_phrase_is_no_other_chats_whatever_its_reply_begins_with(me
     kept = await memory.ask(begun, {}, ["No."], Markers())
     assert kept is not None
     assert texts(kept) == ["Yes.", "Well,", "No."]
+
+
+async def test_a_note_that_stands_still_because_a_message_is_gone_is_not_said(memory: Memory) -> None:
+    """The user said more, and hid what stood behind the note, so that the note is as far from the end as before."""
+    first = [CARD, character(GREETING)]
+    await memory.turn([*first, user("One.", NOTE, "Two.", INSTRUCTIONS)], ["Three."], chat_id="chat-1")
+    hidden = [*first, user("One.", NOTE), character("Three."), user("Four.", INSTRUCTIONS)]
+    kept = await memory.turn(hidden, ["Five."], chat_id="chat-1")
+    assert [said_in(m) for m in kept.path if NOTE in m.text and not m.unsettled] == []
