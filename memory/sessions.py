@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
+from typing import Protocol
 
 from memory.align import Aligner, align
-from memory.assign import Assigner, Finder
+from memory.assign import Assigner
+from memory.assign import Finder as ByContent
 from memory.assignment import Assignment, Request, new_id
+from memory.begun_anew import Chats, former_of
 from memory.bulk import BulkWrite, SessionLine, line_of
 from memory.locks import KeyedLocks
 from memory.stored import Session
 from memory.transcript import Transcript
+
+
+class Finder(ByContent, Chats, Protocol):
+    """What tells sessions by what a request holds, and which a character has (`memory.catalog`)."""
 
 
 class Sessions:
@@ -20,6 +27,7 @@ class Sessions:
 
     def __init__(self, transcript: Transcript, finder: Finder, aligner: Aligner = align) -> None:
         self._transcript = transcript
+        self._chats: Chats = finder
         self._assigner = Assigner(transcript, finder, aligner)
         self._locks = KeyedLocks()
 
@@ -46,6 +54,7 @@ class Sessions:
                     yield sure
                     if left is not None:
                         await self._keep(left)
+                    await self._leave_former(sure, request)
                     return
 
     def locked(self, owner: str, session_id: str) -> AbstractAsyncContextManager[None]:
@@ -85,6 +94,17 @@ class Sessions:
         now = await self._transcript.session(left.key.owner, left.session_id)
         if now is not None and any(i not in left.path for i in now.path):
             await self._transcript.absorb(BulkWrite(left.key, [_left_line(left)], []))
+
+    async def _leave_former(self, found: Assignment, request: Request) -> None:
+        """Leave behind what a chat without an id may have been before the turn, where the turn was stored."""
+        if request.session_id or request.chat_id or (request.user and request.is_lone):
+            return
+        now = await self._transcript.session(request.owner, found.session_id)
+        if now is None or _version(now) == _version(found.session):
+            return
+        is_new = found.session is None and not found.forked_from
+        for former in await former_of(self._transcript, self._chats, now, is_new=is_new):
+            await self._transcript.leave_behind(request.owner, former.session_id)
 
 
 def _left_line(left: Session) -> SessionLine:
