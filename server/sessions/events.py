@@ -10,7 +10,7 @@ from graph.resources import Resources
 from memory.align import Alignment, align
 from memory.assignment import Assignment, Request, is_new_id
 from memory.files import safe_name
-from memory.incoming import ROLES, Incoming, row_of, text_of
+from memory.incoming import ROLES, Incoming, leading, row_of, text_of
 from memory.names import as_stored
 from memory.path import Path, Ranges, encode
 from memory.settled import Told, renamed_by, settled_by, told_speakers
@@ -81,7 +81,13 @@ def _window(event: ChatEvent) -> list[Incoming]:
     said = (message.name or "" for message in messages)
     names = list(filter(None, dict.fromkeys([event.character, event.user_name, *said])))
     return [
-        row_of(message.role, message.name or "", text, names, index)
+        row_of(
+            message.role,
+            message.name or "",
+            text,
+            leading(message.role, names, event.user_name, event.character),
+            index,
+        )
         for index, message in enumerate(messages)
         if message.role in ROLES and (text := text_of(message.content)).strip()
     ]
