@@ -247,12 +247,13 @@ def row_of(role: str, name: str, text: str, names: Sequence[str], index: int = 0
 
 
 def text_of(content: object) -> str:
-    """The text of a message's content: a string, or parts whose texts are joined by newlines."""
+    """The text of a message's content: a string, or parts, their texts apart as SillyTavern's `mergeMessages` keeps
+    them, which parts merged texts at its pictures. Fingerprints tell no blank line from another space."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         return ""
-    return "\n".join(
+    return "\n\n".join(
         part["text"]
         for part in content
         if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)
