@@ -50,7 +50,7 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
     request = await _request(resources, name, window, event)
     async with resources.sessions.turn(request) as assignment:
         shown = await _shown(resources, assignment, window, request)
-        if shown is None:
+        if shown is None or (assignment.session is None and _is_late(shown, name, event)):
             return EventTaken(type=event.type)
         known = assignment.session
         if known is not None and _is_stored(shown, known, request):
@@ -97,6 +97,16 @@ def _is_stored(shown: _Shown, known: Session, request: Request) -> bool:
     unchanged = shown.path == known.path.ranges and not shown.settled and not any(shown.told)
     named = request.chat_id in ("", known.chat_id) and request.whose.avatar in ("", known.avatar)
     return unchanged and named
+
+
+def _is_late(shown: _Shown, name: str, event: ChatEvent) -> bool:
+    """Whether a name that no chat has is the former one of a chat that was renamed meanwhile: it shows the chat
+    as it is, or of the chat that began under the name nothing else. A branch is opened before anything happens in it,
+    and one that is taken for this is stored with its first turn."""
+    is_whole = shown.path == shown.base.path.ranges
+    is_of_it = all(i in shown.base.path for i in shown.alignment.rows)
+    began_so = shown.base.session_id == safe_name(name)
+    return (is_whole and event.type != "open") or (is_of_it and began_so)
 
 
 async def _request(resources: Resources, name: str, window: list[Incoming], event: ChatEvent) -> Request:
