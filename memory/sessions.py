@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
@@ -17,6 +18,9 @@ from memory.locks import KeyedLocks
 from memory.stored import Session
 from memory.transcript import Transcript
 
+LONG = 1000
+"""Messages in a window from which on finding its session is no work for the event loop: 25 ms."""
+
 
 class Finder(ByContent, Chats, Protocol):
     """What tells sessions by what a request holds, and which a character has (`memory.catalog`)."""
@@ -31,6 +35,12 @@ class Sessions:
         self._assigner = Assigner(transcript, finder, aligner)
         self._locks = KeyedLocks()
 
+    async def _assign(self, request: Request) -> Assignment:
+        """The request's assignment, beside the event loop where there is much to compare."""
+        if len(request.window) < LONG:
+            return await self._assigner.assign(request)
+        return await asyncio.to_thread(asyncio.run, self._assigner.assign(request))
+
     @asynccontextmanager
     async def turn(self, request: Request) -> AsyncIterator[Assignment]:
         """The request's assignment, under its session's lock: nobody else stores there until the block ends.
@@ -40,11 +50,11 @@ class Sessions:
         """
         request = request.cleaned()
         while True:
-            found = await self._assigner.assign(request)
+            found = await self._assign(request)
             async with AsyncExitStack() as held:
                 if found.session is None:
                     await held.enter_async_context(self._locks.hold(request.beginning()))
-                    found = await self._assigner.assign(request)
+                    found = await self._assign(request)
                     if found.session is not None:
                         continue
                 await held.enter_async_context(self.locked(request.owner, found.session_id))
@@ -70,14 +80,14 @@ class Sessions:
 
     async def find(self, request: Request) -> Assignment:
         """The request's assignment as things stand, without a lock."""
-        return await self._assigner.assign(request.cleaned())
+        return await self._assign(request.cleaned())
 
     async def _as_it_is(self, found: Assignment, request: Request) -> Assignment | None:
         """The assignment under its lock, looked up again if the session moved; None: it is another now."""
         session = await self._transcript.session(request.owner, found.session_id)
         if _version(session) == _version(found.session):
             return found
-        again = await self._assigner.assign(request)
+        again = await self._assign(request)
         return again if again.session and again.session_id == found.session_id else None
 
     async def _line_left(self, found: Assignment, request: Request) -> Session | None:
@@ -86,8 +96,10 @@ class Sessions:
         if old is None or not inherits or not found.alignment.left_users:
             return None
         tree = await self._transcript.tree(found.key)
-        change = self._assigner.candidate(old, tree, request.read_for(tree)).alignment.change
-        return old if change in ("fork", "new") else None
+        candidate = await asyncio.to_thread(
+            lambda: self._assigner.candidate(old, tree, request.read_for(tree))
+        )
+        return old if candidate.alignment.change in ("fork", "new") else None
 
     async def _keep(self, left: Session) -> None:
         """Keep a line that a turn left, unless the turn only took messages from its end."""

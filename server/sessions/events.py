@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from memory.names import as_stored
 from memory.path import Path, Ranges, encode
 from memory.settled import Told, renamed_by, settled_by, told_speakers
 from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
+from memory.transcript import TreeView
 from server.dependencies import OWNER
 from server.sessions import lookup
 from server.sessions.protocol import ChatEvent, EventTaken
@@ -46,7 +48,7 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
     never answered has no session, and gets none by being looked at; a branch of a stored one does, but of
     another character's chat.
     """
-    window = _window(event)
+    window = await asyncio.to_thread(_window, event)
     request = await _request(resources, name, window, event)
     async with resources.sessions.turn(request) as assignment:
         shown = await _shown(resources, assignment, window, request)
@@ -57,7 +59,7 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
             return EventTaken(
                 id=known.session_id, type=event.type, version=known.version, messages=len(known.path)
             )
-        write = _write(assignment, shown, request, event)
+        write = await asyncio.to_thread(_write, assignment, shown, request, event)
         committed = await resources.transcript.commit(write)
         await _warm(resources, assignment, committed)
     resources.worker.wake(assignment.key)
@@ -138,6 +140,11 @@ async def _shown(
     if base is None:
         return None
     tree = await resources.transcript.tree(assignment.key)
+    return await asyncio.to_thread(_shown_beside, base, window, tree, request)
+
+
+def _shown_beside(base: Session, window: list[Incoming], tree: TreeView, request: Request) -> _Shown:
+    """The same of a session, as its tree tells it: a chat may be long, and comparing takes seconds."""
     read = [as_stored(row, tree) for row in window]
     alignment = align(read, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))
