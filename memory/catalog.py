@@ -221,12 +221,15 @@ class Catalog:
     ) -> list[tuple[str, TreeKey]]:
         """A character's sessions with a person (OpenAI's `user`; empty: those that told none) and their trees,
         most recently used first; no group's, none that a fork left behind, and with an avatar none of another."""
+        rows = await self._ask(_RECENT.format(""), (owner, character, person, avatar, avatar, limit))
+        return [(session_id, TreeKey(*key)) for session_id, *key in rows]
+
+    async def unnamed_of_character(
+        self, owner: str, character: str, person: str, limit: int, avatar: str = ""
+    ) -> list[tuple[str, TreeKey]]:
+        """The same, of those that no chat id names."""
         rows = await self._ask(
-            "SELECT session_id, trees.owner, tree_id FROM sessions JOIN trees ON trees.number = tree "
-            "WHERE sessions.owner = ? AND character = ? AND left_behind = 0 AND NOT is_group "
-            "AND coalesce(person, '') = ? AND (? = '' OR avatar IN ('', ?)) "
-            "ORDER BY updated_at DESC, session_id LIMIT ?",
-            (owner, character, person, avatar, avatar, limit),
+            _RECENT.format("AND chat_id = ''"), (owner, character, person, avatar, avatar, limit)
         )
         return [(session_id, TreeKey(*key)) for session_id, *key in rows]
 
@@ -265,6 +268,12 @@ class Catalog:
         self._write.close()
 
 
+_RECENT = (
+    "SELECT session_id, trees.owner, tree_id FROM sessions JOIN trees ON trees.number = tree "
+    "WHERE sessions.owner = ? AND character = ? AND left_behind = 0 AND NOT is_group "
+    "AND coalesce(person, '') = ? AND (? = '' OR avatar IN ('', ?)) {} "
+    "ORDER BY updated_at DESC, session_id LIMIT ?"
+)
 _OF_CHAT = (
     "SELECT session_id FROM sessions WHERE owner = :owner AND chat_id = :chat AND (NOT :told "
     "OR (is_group AND :group) OR iif(is_group OR avatar = '' OR :avatar = '', character IN (:character, ''), "

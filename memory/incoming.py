@@ -91,7 +91,8 @@ def incoming(
     """The window: user and assistant messages that have text, in order.
 
     The speaker is the message's `name`, or a leading "Name: " whose Name is in `names`, or in those of
-    `others` that have the message's role: who spoke before and is not told any more. The text is kept as it
+    `others` that have the message's role: who spoke before and is not told any more. Who begins a message with the
+    name of the `character` who answers them speaks to it. The text is kept as it
     came, the fingerprint leaves such a prefix out, so that a chat stays the same when prefixes are
     switched on or off. A message that may be several is cut before the names that lead paragraphs, but for what
     the tree (`ids_of`) holds as one. A prompt that is a single message is taken apart (`_single`), into texts
@@ -101,8 +102,8 @@ def incoming(
     text = text_of(messages[0].get("content")) if len(messages) == 1 else ""
     if text and (len(known) > 1 or text.startswith(BEGINNING)):
         rows = _single(text, known, user_name, others, ids_of, character)
-        return rows or _rows(messages, known, user_name, others, ids_of)
-    return _rows(messages, known, user_name, others, ids_of)
+        return rows or _rows(messages, known, user_name, others, ids_of, character)
+    return _rows(messages, known, user_name, others, ids_of, character)
 
 
 def _rows(
@@ -111,9 +112,10 @@ def _rows(
     user_name: str,
     others: Speakers,
     ids_of: IdsOf,
+    character: str,
 ) -> list[Incoming]:
     rows: list[Incoming] = []
-    known = {role: [*names, *others.of(role)] for role in ROLES}
+    known = {role: [*leading(role, names, user_name, character), *others.of(role)] for role in ROLES}
     glued = all(message.get("role") not in SYSTEM for message in messages[1:])
     merged = all(a.get("role") != b.get("role") for a, b in pairwise(messages))
     cast = _cast(messages, names, user_name, others) if merged else _Cast()
@@ -231,6 +233,12 @@ def _single(
     return [row(first, text_of_parts(parts[first:end])) for first, end in cuts]
 
 
+def leading(role: str, names: Sequence[str], user_name: str, character: str) -> Sequence[str]:
+    """The names that may lead a message of this role: in a chat of two the character's leads none of the user's."""
+    of_two = role == "user" and character != user_name and set(names) <= {character, user_name}
+    return [name for name in names if name != character] if of_two else names
+
+
 def row_of(role: str, name: str, text: str, names: Sequence[str], index: int = 0) -> Incoming:
     """One row of a text; `name` is its speaker's, where that came beside the text."""
     prefix = prefix_of(text, [name, *names] if name else names)
@@ -239,12 +247,13 @@ def row_of(role: str, name: str, text: str, names: Sequence[str], index: int = 0
 
 
 def text_of(content: object) -> str:
-    """The text of a message's content: a string, or parts whose texts are joined by newlines."""
+    """The text of a message's content: a string, or parts, their texts apart as SillyTavern's `mergeMessages` keeps
+    them, which parts merged texts at its pictures. Fingerprints tell no blank line from another space."""
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
         return ""
-    return "\n".join(
+    return "\n\n".join(
         part["text"]
         for part in content
         if isinstance(part, dict) and part.get("type") == "text" and isinstance(part.get("text"), str)

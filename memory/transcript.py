@@ -112,6 +112,10 @@ class Transcript(Protocol):
         """
         ...
 
+    async def leave_behind(self, owner: str, session_id: str) -> None:
+        """Mark a session as one that its chat left, until a turn goes on with it; nothing where it is none."""
+        ...
+
     async def absorb(self, write: BulkWrite) -> BulkDone:
         """Add whole chats to a tree in one transaction, with their dates and jobs; raises NotFound for an
         unknown parent. Doing so again changes nothing."""

@@ -211,6 +211,19 @@ class SqliteTranscript:
                 self._catalog.unmark(write.key)
             return done
 
+    async def leave_behind(self, owner: str, session_id: str) -> None:
+        session = await self.session(owner, session_id)
+        if session is not None:
+            await self._with_tree(session.key, self._leave_behind, session_id)
+
+    def _leave_behind(self, tree: TreeFile, session_id: str) -> None:
+        self._catalog.mark(tree.key)
+        applied = tree.leave_behind(session_id)
+        if applied is not None:
+            self._note(tree, applied)
+        if tree.outbox_is_empty():
+            self._catalog.unmark(tree.key)
+
     async def dump(self, key: TreeKey, *, after: int, limit: int) -> list[BulkMessage]:
         return await self._with_tree(key, TreeFile.dump, after, limit) or []
 

@@ -110,6 +110,16 @@ class TreeFile:
         self.lines |= {c.session.session_id: c for c in changed}
         return Applied(line, [c.session for c in changed], [added.id for added in turn.added.values()])
 
+    def leave_behind(self, session_id: str) -> Applied | None:
+        """Mark a line as left; None where there is none to be marked."""
+        line = self.lines.get(session_id)
+        if line is None or line.session.left_behind:
+            return None
+        with self._change():
+            left = leave_behind(self._connection, line)
+        self.lines[session_id] = left
+        return Applied(left, [left.session], [])
+
     def absorb(self, write: BulkWrite) -> tuple[BulkDone, Applied | None]:
         """Apply a bulk write; None as well when nothing of it was new."""
         shape = self.loaded_shape()

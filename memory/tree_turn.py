@@ -48,6 +48,7 @@ def lay(write: TurnWrite, shape: TreeShape, next_id: int, before: Path) -> LaidT
     turn = LaidTurn()
     given = Path([run for run in write.path if run[0] > 0])
     last_given = given[-1] if len(given) else None
+    added: dict[int, int] = {}
     for first, last in write.path:
         if first > 0:
             shape.require(first, last)
@@ -56,9 +57,10 @@ def lay(write: TurnWrite, shape: TreeShape, next_id: int, before: Path) -> LaidT
             inner = last_given is not None and last_given not in turn.laid
             new = write.new[-first - 1]
             mark, speaker = new.fingerprint, new.speaker
-            added = {one.id: one.message.fingerprint for one in turn.added.values()}
             stored = stored_again(shape, turn.laid, given, mark, speaker, inner=inner, new=added)
             turn.new_ids.append(_placed(turn, new, stored, shape, next_id))
+            if stored is None:
+                added[turn.new_ids[-1]] = mark
             turn.laid.add(turn.new_ids[-1])
     for reply in write.replies:
         stored = equal_child(shape, turn.laid, given, reply.fingerprint, reply.speaker)

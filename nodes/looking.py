@@ -25,7 +25,7 @@ from models.token_codes import TokenCodec, rows
 from nodes.asking import lines_before, looks_for_memory, wording_of
 from nodes.filter import passing
 from nodes.history import Said
-from nodes.other_chats import Here, OtherChats, is_group
+from nodes.other_chats import Here, OtherChats, begins_with, is_group
 from nodes.query import Query, SaidLine, Wording, query_of, said_line
 from nodes.sight import Sight, ground_of, look
 from nodes.texts import TreeTexts
@@ -151,7 +151,8 @@ class Looking:
         if not character or is_group(state):
             return []
         shown = frozenset(row["fingerprint"] for row in state.window)
-        here = Here(key, state.session_id, state.person, state.avatar, Path(state.path), shown)
+        begins = None if state.chat_id else begins_with(state, await self.transcript.tree(key))
+        here = Here(key, state.session_id, state.person, state.avatar, Path(state.path), shown, begins)
         found = await self.others.sessions(here, character)
         return await asyncio.gather(*(self._in(session, here, context, query) for session in found))
 

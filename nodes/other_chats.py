@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from graph.state import TurnState
+from memory.begun_anew import Beginning, Marks, beginning_of, may_have_been, stored_beginning
+from memory.incoming import row_of, text_of
 from memory.path import Path
+from memory.read_rows import may_be
 from memory.rows import Ids
 from memory.stored import Session, TreeKey
 from memory.transcript import Transcript, TreeView
@@ -39,6 +42,8 @@ class Here:
     path: Path
     shown: frozenset[int]
     """Fingerprints of the messages in the request."""
+    begins: Beginning | None = None
+    """How the chat begins, where it has no id and nothing but its beginning was said: another one may have been it."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +67,14 @@ class OtherChats:
         recent = await self.chats.recent_of_character(owner, character, here.person, MOST_CHATS + 1, avatar)
         others = [name for name, _ in recent if name != here.session_id][:MOST_CHATS]
         found = [await self.transcript.session(owner, name) for name in others]
-        return [session for session in found if session is not None]
+        return [session for session in found if session and not await self._may_be_here(session, here)]
+
+    async def _may_be_here(self, session: Session, here: Here) -> bool:
+        """Whether a chat is what this one may have been until now (`memory.begun_anew`)."""
+        if here.begins is None or session.chat_id:
+            return False
+        begins = stored_beginning(session, await self.transcript.tree(session.key))
+        return begins is not None and may_have_been(begins, here.begins)
 
     async def unheard(self, here: Here, key: TreeKey, ids: Ids) -> npt.NDArray[np.bool_]:
         """Shape (ids,): which messages of another chat say what is not said in this one (greetings are)."""
@@ -73,6 +85,24 @@ class OtherChats:
 def is_heard(said: int, here: Here, own: TreeView) -> bool:
     """Whether a message with this fingerprint stands in this chat."""
     return said in here.shown or any(i in here.path for i in own.ids_of(said))
+
+
+def begins_with(state: TurnState, tree: TreeView) -> Beginning | None:
+    """How a turn's chat begins, where the turn is of its beginning: the chat is new, or the user said one thing."""
+
+    def marks(i: int) -> tuple[str, Marks]:
+        if i > 0:
+            return tree.role(i), frozenset(tree.fingerprints_of(i))
+        row = state.window[-i - 1]
+        text = row.get("text") or text_of(state.messages[row["index"]].get("content"))
+        shown = row_of(row["role"], row["speaker"], text, [])
+        return row["role"], frozenset(
+            may_be(replace(shown, fingerprint=row["fingerprint"], glued=row["unsettled"]))
+        )
+
+    begins = beginning_of(map(marks, Path(state.path)))
+    is_new = state.change == "new" and not state.forked_from
+    return begins if begins and (is_new or begins.is_all) else None
 
 
 def is_group(state: TurnState) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from dataclasses import dataclass
 
@@ -10,11 +11,12 @@ from graph.resources import Resources
 from memory.align import Alignment, align
 from memory.assignment import Assignment, Request, is_new_id
 from memory.files import safe_name
-from memory.incoming import ROLES, Incoming, row_of, text_of
+from memory.incoming import ROLES, Incoming, leading, row_of, text_of
 from memory.names import as_stored
 from memory.path import Path, Ranges, encode
 from memory.settled import Told, renamed_by, settled_by, told_speakers
 from memory.stored import Committed, NewMessage, Session, Settled, TurnWrite
+from memory.transcript import TreeView
 from server.dependencies import OWNER
 from server.sessions import lookup
 from server.sessions.protocol import ChatEvent, EventTaken
@@ -46,18 +48,18 @@ async def take(resources: Resources, name: str, event: ChatEvent) -> EventTaken:
     never answered has no session, and gets none by being looked at; a branch of a stored one does, but of
     another character's chat.
     """
-    window = _window(event)
+    window = await asyncio.to_thread(_window, event)
     request = await _request(resources, name, window, event)
     async with resources.sessions.turn(request) as assignment:
         shown = await _shown(resources, assignment, window, request)
-        if shown is None:
+        if shown is None or (assignment.session is None and _is_late(shown, name, event)):
             return EventTaken(type=event.type)
         known = assignment.session
         if known is not None and _is_stored(shown, known, request):
             return EventTaken(
                 id=known.session_id, type=event.type, version=known.version, messages=len(known.path)
             )
-        write = _write(assignment, shown, request, event)
+        write = await asyncio.to_thread(_write, assignment, shown, request, event)
         committed = await resources.transcript.commit(write)
         await _warm(resources, assignment, committed)
     resources.worker.wake(assignment.key)
@@ -81,7 +83,13 @@ def _window(event: ChatEvent) -> list[Incoming]:
     said = (message.name or "" for message in messages)
     names = list(filter(None, dict.fromkeys([event.character, event.user_name, *said])))
     return [
-        row_of(message.role, message.name or "", text, names, index)
+        row_of(
+            message.role,
+            message.name or "",
+            text,
+            leading(message.role, names, event.user_name, event.character),
+            index,
+        )
         for index, message in enumerate(messages)
         if message.role in ROLES and (text := text_of(message.content)).strip()
     ]
@@ -91,6 +99,16 @@ def _is_stored(shown: _Shown, known: Session, request: Request) -> bool:
     unchanged = shown.path == known.path.ranges and not shown.settled and not any(shown.told)
     named = request.chat_id in ("", known.chat_id) and request.whose.avatar in ("", known.avatar)
     return unchanged and named
+
+
+def _is_late(shown: _Shown, name: str, event: ChatEvent) -> bool:
+    """Whether a name that no chat has is the former one of a chat that was renamed meanwhile: it shows the chat
+    as it is, or of the chat that began under the name nothing else. A branch is opened before anything happens in it,
+    and one that is taken for this is stored with its first turn."""
+    is_whole = shown.path == shown.base.path.ranges
+    is_of_it = all(i in shown.base.path for i in shown.alignment.rows)
+    began_so = shown.base.session_id == safe_name(name)
+    return (is_whole and event.type != "open") or (is_of_it and began_so)
 
 
 async def _request(resources: Resources, name: str, window: list[Incoming], event: ChatEvent) -> Request:
@@ -122,6 +140,11 @@ async def _shown(
     if base is None:
         return None
     tree = await resources.transcript.tree(assignment.key)
+    return await asyncio.to_thread(_shown_beside, base, window, tree, request)
+
+
+def _shown_beside(base: Session, window: list[Incoming], tree: TreeView, request: Request) -> _Shown:
+    """The same of a session, as its tree tells it: a chat may be long, and comparing takes seconds."""
     read = [as_stored(row, tree) for row in window]
     alignment = align(read, base.path, tree, pinned=False, continues=False)
     path = encode(-row - 1 if known is None else known for row, known in enumerate(alignment.rows))

@@ -23,13 +23,14 @@ async def renamed(resources: Resources, name: str, event: ChatEvent) -> EventTak
     """Give a chat's session, and the lines that had its id, the chat's new name, or its character's, once no turn of it
     is under way, its first one included.
 
-    What the chat showed under its new name before this was told is a branch of it: the two become one.
+    What the chat showed under its new name before this was told is a branch of it: the two become one. Another chat
+    that has the name is left behind: a front-end has one file of a name.
     """
     if not event.new_chat_id and not event.new_character:
         raise BadRequest("new_chat_id or new_character must say what the name is now.", param="new_chat_id")
     if await of_chat(resources, name, event.whose) is None:
         await resources.sessions.begun(OWNER, [name])
-    async with _held(resources, name, event) as (session, twin, left):
+    async with _held(resources, name, event) as (session, twin, left, other):
         if session is None:
             return EventTaken(type=event.type)
         shown = twin or session
@@ -39,6 +40,8 @@ async def renamed(resources: Resources, name: str, event: ChatEvent) -> EventTak
         await asyncio.to_thread(_keep_its_books, resources, session, event)
         if twin is not None:
             await removal.erase(resources, [twin])
+        if other is not None:
+            await resources.transcript.leave_behind(OWNER, other.session_id)
         now = await resources.transcript.session(OWNER, session.session_id) or session
     return EventTaken(
         id=now.session_id,
@@ -80,6 +83,8 @@ class _Lines(NamedTuple):
     """The branch of it that has the name which the chat is given."""
     left: Sequence[Session]
     """What had the chat's id before."""
+    other: Session | None = None
+    """Another chat that has the name which the chat is given."""
 
 
 @asynccontextmanager
@@ -87,7 +92,9 @@ async def _held(resources: Resources, name: str, event: ChatEvent) -> AsyncItera
     """The chat's lines as they are, under the locks of all."""
     while True:
         found = await _lines(resources, name, event)
-        all_lines = [line for line in (found.session, found.twin, *found.left) if line is not None]
+        all_lines = [
+            line for line in (found.session, found.twin, *found.left, found.other) if line is not None
+        ]
         async with AsyncExitStack() as locks:
             for session_id in sorted(line.session_id for line in all_lines):
                 await locks.enter_async_context(resources.sessions.locked(OWNER, session_id))
@@ -104,4 +111,10 @@ async def _lines(resources: Resources, name: str, event: ChatEvent) -> _Lines:
     is_branch = twin is not None and twin.forked_from == session.session_id
     lines = await resources.transcript.lines(session.key)
     left = [line for line in lines if line != session and has_id_of(line, session)]
-    return _Lines(session, twin if is_branch else None, left)
+    if twin is None or is_branch:
+        return _Lines(session, twin, left)
+    has_name = bool(event.new_chat_id) and twin != session and twin.is_group == session.is_group
+    is_other = (
+        has_name and not twin.left_behind and event.now_whose.may_have(twin) and event.may_be_about(twin)
+    )
+    return _Lines(session, None, left, twin if is_other else None)

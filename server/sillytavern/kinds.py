@@ -14,6 +14,8 @@ from server.sillytavern.tag import Tag, header, word_of
 
 SETS = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens"})
 """Fields of each request of SillyTavern 1.19's for a Custom endpoint."""
+TASK, ITS_CHAT = "### Task:", "<chat_history>"
+"""What Open WebUI's prompts for titles, tags, follow-ups and searches begin with, and what holds the chat in them."""
 
 
 def read_kind(
@@ -27,6 +29,8 @@ def read_kind(
     """The kind, and whether the tag told it. `others` are the names of those who do not answer."""
     streams = body.get("stream") is True
     from_sillytavern = tag.kind_is_last or is_sillytaverns(body, headers)
+    if (tag.kind is None or tag.kind_is_last) and _is_about_a_chat(messages):
+        return "raw", False
     if not streams and _is_bare(messages, markers):
         doubted = tag.kind is None or tag.kind_is_last or (tag.kind == "quiet" and from_sillytavern)
         starts_chat = bool(tag.chat_id or word_of(body.get("user"))) and not from_sillytavern
@@ -44,6 +48,13 @@ def read_kind(
 def is_sillytaverns(body: Mapping[str, Any], headers: Mapping[str, str]) -> bool:  # Any: as read_kind's
     """Whether SillyTavern sent it: its own client did, or it sets what SillyTavern always sets."""
     return header(headers, "user-agent").startswith("node-fetch") or body.keys() >= SETS
+
+
+def _is_about_a_chat(messages: Sequence[ChatMessage]) -> bool:
+    """Whether the one prompt that came is Open WebUI's, of a chat that stands in it: streamed or not, with ids or
+    without, nobody said it."""
+    texts = [text_in(message) for message in messages if role_of(message) != "system"]
+    return len(texts) == 1 and texts[0].lstrip().startswith(TASK) and f"\n{ITS_CHAT}" in texts[0]
 
 
 def _is_bare(messages: Sequence[ChatMessage], markers: Markers) -> bool:

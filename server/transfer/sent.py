@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from memory.incoming import Incoming, incoming
+from memory.incoming import Incoming, incoming, leading
 from server.cards import fill
 from server.transfer.dates import parse_date
 from server.transfer.lines import clean, stripped
@@ -63,7 +63,8 @@ class Sender:
         role = "user" if raw.is_user else "assistant"
         prefixed = self._prefixed(raw)
         content = f"{raw.name}: {text}" if prefixed else text
-        known = [*self.members, self.character, self.user, *([raw.name] if prefixed else [])]
+        told = leading(role, [*self.members, self.character, self.user], self.user, self.character)
+        known = [*told, *([raw.name] if prefixed else [])]
         for row in incoming([{"role": role, "content": content}], known):
             kept = text if prefixed and row.speaker == raw.name else content
             return Incoming(role, raw.name or row.speaker, kept, row.fingerprint, raw.number)

@@ -124,6 +124,66 @@ async def test_a_new_chat_under_a_renamed_ones_old_name_is_another_chat(
     ]
 
 
+async def shown_by(live: Live, name: str) -> list[str]:
+    messages = (await live.http.get(f"/v1/sessions/{quote(name, safe='')}/messages")).json()["data"]
+    return [m["content"] for m in messages]
+
+
+@pytest.mark.parametrize("kind", ["reply", "open", "change"])
+async def test_a_late_event_under_the_old_name_makes_no_second_chat(
+    live: Live, fake: FakeOpenAI, chat: Chat, kind: str
+) -> None:
+    await tell(live, "Old", "chat_renamed", new_chat_id="New")
+    await tell(live, "Old", kind, status=202, messages=chat, chat_file="Old")
+    await tell(live, "Old", kind, status=202, messages=chat[:3], chat_file="Old")
+    assert await sessions(live) == [("New", "Mira", 5)]
+    await tell(live, "New", "chat_deleted")
+    await tell(live, "New", kind, status=202, messages=chat, chat_file="New")
+    await tell(live, "Old", kind, status=202, messages=chat, chat_file="Old")
+    assert await sessions(live) == []
+
+
+async def test_a_late_event_under_a_name_between_makes_no_second_chat(live: Live, chat: Chat) -> None:
+    await tell(live, "Old", "chat_renamed", new_chat_id="New")
+    await tell(live, "New", "chat_renamed", new_chat_id="Newer")
+    await tell(live, "New", "reply", status=202, messages=chat, chat_file="New")
+    assert await sessions(live) == [("Newer", "Mira", 5)]
+
+
+async def test_a_branch_is_stored_when_it_is_opened(live: Live, chat: Chat) -> None:
+    await tell(live, "Branch of all", "open", messages=chat, chat_file="Branch of all")
+    await tell(live, "Branch of some", "open", messages=chat[:3], chat_file="Branch of some")
+    assert await sessions(live) == [
+        ("Branch of all", "Mira", 5),
+        ("Branch of some", "Mira", 3),
+        ("Old", "Mira", 5),
+    ]
+
+
+async def test_a_name_that_another_chat_had_means_the_one_that_has_it_now(
+    live: Live, fake: FakeOpenAI, chat: Chat
+) -> None:
+    await turn(live, fake, "Taken", [GREETING], "My ship is the Heron.", "Aye.")
+    await tell(live, "Old", "chat_renamed", new_chat_id="Taken")
+    listed = (await live.http.get("/v1/sessions")).json()["data"]
+    assert sorted((s["chat_id"], s["messages"], s["left_behind"]) for s in listed) == [
+        ("Taken", 3, True),
+        ("Taken", 5, False),
+    ]
+    assert await shown_by(live, "Taken") == [m["content"] for m in chat]
+    await turn(live, fake, "Taken", chat, "Good night.", "Sleep well.")
+    assert len(await shown_by(live, "Taken")) == 7
+
+
+async def test_a_character_that_gets_anothers_name_leaves_none_of_its_chats_behind(
+    live: Live, fake: FakeOpenAI, chat: Chat
+) -> None:
+    await turn(live, fake, "Old", [GREETING], "My ship is the Heron.", "Aye.", character="Anna")
+    await tell(live, "Old", "chat_renamed", new_character="Anna")
+    listed = (await live.http.get("/v1/sessions")).json()["data"]
+    assert [s["left_behind"] for s in listed] == [False, False]
+
+
 async def test_a_renamed_character_keeps_its_chats_however_short(live: Live, fake: FakeOpenAI) -> None:
     chats = {
         name: await turn(live, fake, name, [GREETING], f"Hi, it is {name}.", "Hello.")

@@ -182,6 +182,25 @@ def test_instructions_without_a_chat_are_raw(messages: list[Message]) -> None:
     assert read(*messages, stream=False).kind == "raw"
 
 
+@pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.parametrize("ids", [{}, {"user": "bram"}, {"metadata": {"chat_id": "7"}}], ids=str)
+def test_open_webuis_own_prompts_about_a_chat_are_raw(stream: bool, ids: dict[str, Any]) -> None:
+    chat = "### Chat History:\n<chat_history>\nUSER: Good evening.\nASSISTANT: Evening.\n</chat_history>"
+    title = u(f"### Task:\nGenerate a concise, 3-5 word title with an emoji.\n### Output:\nJSON\n{chat}")
+    for prompt in ([title], [s("Be terse."), title]):
+        assert interpret({"messages": prompt, "stream": stream, **ids}, {}).kind == "raw"
+    assert interpret({"messages": [title], "metadata": {"kind": "normal"}}, {}).kind == "normal"
+
+
+def test_a_question_with_documents_or_a_chat_before_it_is_a_turn() -> None:
+    asked = u(
+        "### Task:\nRespond to the user query using the provided context.\n<context>\nA.\n</context>\nWell?"
+    )
+    assert interpret({"messages": [asked], "stream": True}, {}).kind == "normal"
+    task = u("### Task:\nRead this.\n<chat_history>\nA: B\n</chat_history>")
+    assert interpret({"messages": [u("Hello"), a("Hi."), task], "stream": True}, {}).kind == "normal"
+
+
 @pytest.mark.parametrize(
     "card",
     [
