@@ -165,6 +165,7 @@ async def _assigned(
         character=chat.character,
         whose=_whose(chat),
         branch_of=chat.main_chat,
+        is_file=True,
     )
     return await asyncio.to_thread(asyncio.run, resources.sessions.find(request))
 
