@@ -7,7 +7,7 @@ without our extension (it stands among the chat's variables, and branches inheri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -15,13 +15,12 @@ from graph.resources import Resources
 from memory.assignment import Assignment, Request
 from memory.candidates import may_be_first
 from memory.files import safe_name
-from memory.path import Path
 from memory.places import merged_rows
 from memory.stored import Session
 from memory.transcript import Transcript
-from memory.whose import Whose
 from server.dependencies import OWNER
 from server.transfer.chat_file import ChatFile, is_made_id
+from server.transfer.origins import ids_of, origin_of, whose_of_file
 
 USERS_OF_A_BRANCH = 2
 """So many of the user's messages on either side of where two lines part are more than an edit."""
@@ -72,7 +71,7 @@ def _version(session: Session | None) -> int:
 async def _place(resources: Resources, chat: ChatFile) -> Place:
     place = await _found(resources, chat)
     session = place.found.session
-    origin, turned = await _origin(resources, chat, place.found)
+    origin, turned = await origin_of(resources, chat, place.found)
     chat_id = session.chat_id or place.chat_id if session else place.chat_id
     return replace(place, chat_id=chat_id, forked_from=origin, turned=place.turned or turned)
 
@@ -80,7 +79,7 @@ async def _place(resources: Resources, chat: ChatFile) -> Place:
 async def _found(resources: Resources, chat: ChatFile) -> Place:
     """The chat's session, and the id that it gets where it has none."""
     name = "" if "{{" in chat.chat_id else chat.chat_id
-    named = await resources.catalog.of_chat(OWNER, name, _whose(chat))
+    named = await resources.catalog.of_chat(OWNER, name, whose_of_file(chat))
     if named is None:
         known = await _known_otherwise(resources, chat, name)
         if known is not None:
@@ -109,9 +108,9 @@ def _is_before(chat: ChatFile, found: Assignment, live: Session) -> bool:
     The chat went on with an edit, or with more; it is another line where more of the user's messages were replaced
     than an edit does. What README's YAML made an id for has it in its file since its first turn.
     """
-    if chat.main_chat or not live.was_live or live.left_behind or not _whose(chat).may_have(live):
+    if chat.main_chat or not live.was_live or live.left_behind or not whose_of_file(chat).may_have(live):
         return False
-    if live.forked_from in _ids_of(chat, chat.chat_id):
+    if live.forked_from in ids_of(chat, chat.chat_id):
         return False
     if live.chat_id and (chat.live_id or not is_made_id(live.chat_id)):
         return False
@@ -143,13 +142,16 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
     SillyTavern names the main chat in a branch's file: one that names none is the chat that made the id itself.
     """
     made = await _made_of(resources, chat, name)
-    if made is not None and made.left_behind and not made.was_live:
-        return await _gone_on_live(resources, chat) or await _assigned(
-            resources, chat, session_id=made.session_id
-        )
+    gave_way = made is not None and made.left_behind and not made.was_live
+    if gave_way and (live := await _gone_on_live(resources, chat)) is not None:
+        return live
     if made is not None:
         found = await _assigned(resources, chat, session_id=made.session_id)
-        is_its = may_be_first(found.alignment) if _whose(chat).is_first_of(made) else found.alignment.matched
+        is_its = (
+            may_be_first(found.alignment)
+            if whose_of_file(chat).is_first_of(made)
+            else found.alignment.matched
+        )
         return found if is_its else None
     return await _gone_on_live(resources, chat)
 
@@ -166,21 +168,11 @@ async def _gone_on_live(resources: Resources, chat: ChatFile) -> Assignment | No
 
 async def _made_of(resources: Resources, chat: ChatFile, name: str) -> Session | None:
     """The session that has the id which this file's name and character gave."""
-    for made in _ids_of(chat, name):
+    for made in ids_of(chat, name):
         session = await resources.transcript.session(OWNER, made)
-        if session is not None and _whose(chat).may_have(session):
+        if session is not None and whose_of_file(chat).may_have(session):
             return session
     return None
-
-
-def _whose(chat: ChatFile) -> Whose:
-    return Whose(chat.character, chat.is_group, chat.avatar)
-
-
-def _ids_of(chat: ChatFile, name: str) -> list[str]:
-    """What a session of a chat's name may be called (`memory.assign`), most likely first."""
-    told = [who for who in (chat.character, chat.avatar) if who]
-    return [safe_name(name), *(safe_name(f"{who}/{name}") for who in told)] if name else []
 
 
 async def _is_live_one(
@@ -197,7 +189,7 @@ async def _is_live_one(
     session, alignment = found.session, found.alignment
     if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
         return False
-    if session.forked_from != imported and session.forked_from in _ids_of(chat, chat.chat_id):
+    if session.forked_from != imported and session.forked_from in ids_of(chat, chat.chat_id):
         return False
     if not alignment.left_users or alignment.matched == len(alignment.window):
         return True
@@ -223,68 +215,8 @@ async def _assigned(
         session_id=session_id,
         chat_id=chat_id,
         character=chat.character,
-        whose=_whose(chat),
+        whose=whose_of_file(chat),
         branch_of=chat.main_chat,
         is_file=True,
     )
     return await asyncio.to_thread(asyncio.run, resources.sessions.find(request))
-
-
-async def _origin(resources: Resources, chat: ChatFile, found: Assignment) -> tuple[str, Session | None]:
-    """The session that a chat branched off, and one that turns out to be its branch, or none.
-
-    SillyTavern names the main chat in the branch's file; an origin that is not stored yet is named by the id
-    that it will have. Where no file tells, the chat that went its own way first is the origin.
-    """
-    lines = {line.session_id: line for line in await resources.transcript.lines(found.key)}
-    own, base = found.session_id, lines.get(found.forked_from)
-    main = _of_name(lines.values(), chat)
-    if main is not None and main.session_id != own:
-        turned = main.forked_from == own
-        return main.session_id, replace(main, forked_from="") if turned else None
-    if chat.main_chat and main is None:
-        return await _id_to_come(resources.transcript, chat), None
-    if base is None:
-        origin = found.session.forked_from if found.session else ""
-        return "" if origin in _ids_of(chat, chat.chat_id) else origin, None
-    while base.forked_from != own:
-        if not await _went_first(resources.transcript, chat, found, base):
-            return base.session_id, None
-        if base.forked_from not in lines:
-            return "", None if base.forked_from else replace(base, forked_from=own)
-        base = lines[base.forked_from]
-    return "", None
-
-
-def _of_name(lines: Iterable[Session], chat: ChatFile) -> Session | None:
-    """The session of a chat's main chat among those of its tree, rather than that of another character's copy."""
-    name, made = chat.main_chat, _ids_of(chat, chat.main_chat)
-    found = [s for s in lines if name and (s.chat_id == name or s.session_id in made)]
-    return min(found, key=lambda s: not _whose(chat).may_have(s), default=None)
-
-
-async def _id_to_come(transcript: Transcript, chat: ChatFile) -> str:
-    """The id that the session of a chat's main chat will have; another character's may have the first."""
-    made = _ids_of(chat, chat.main_chat)
-    free = [one for one in made if await transcript.session(OWNER, one) is None]
-    return next(iter(free), made[-1])
-
-
-async def _went_first(transcript: Transcript, chat: ChatFile, found: Assignment, other: Session) -> bool:
-    """Whether a chat said something of its own before the other one did."""
-    row, gone = await asyncio.to_thread(_parting, found.alignment.rows, other.path)
-    if row is None or gone is None:
-        return False
-    [message] = await transcript.messages(found.key, [gone])
-    return 0 < chat.shown[row].created_at < message.created_at
-
-
-def _parting(rows: Sequence[int | None], path: Path) -> tuple[int | None, int | None]:
-    """The first row that is not on a path, and the first message of the path that is no row, from the first
-    one on that both have."""
-    begin = next((n for n, i in enumerate(rows) if i is not None and i in path), len(rows))
-    row = next((n for n, i in enumerate(rows) if n > begin and (i is None or i not in path)), None)
-    common = {i for i in rows if i is not None}
-    later = iter(path)
-    next((i for i in later if i in common), None)
-    return row, next((i for i in later if i not in common), None)
