@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from memory.align import TELLING_ROWS, Aligner, align
+from memory.align import TELLING_ROWS, Aligner, Alignment, align
 from memory.assignment import Assignment, Request, new_id
 from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest, may_be_first
 from memory.files import safe_name
@@ -193,17 +193,26 @@ class Assigner:
     def candidate(self, session: Session, tree: TreeView, request: Request) -> Candidate:
         """A session, and what the window of a request that was read for its tree is to it.
 
-        An imported chat takes the id under which it goes on, unless that is another file's name: then a branch of it
-        goes on. So does a copy with another character of the same name.
+        An imported chat takes the id under which it goes on, edited or not, unless that is another file's name: then a
+        branch of it goes on. So does a copy with another character of the same name.
         """
         alignment = self._align(request.window, session.path, tree, pinned=False, continues=request.continues)
         other_id = bool(request.chat_id and session.chat_id) and request.chat_id != session.chat_id
         is_copy = request.whose.is_namesake_of(session)
         may_go_on = not session.was_live and not request.exact
-        goes_on = may_go_on and alignment.apart_from_holes in ("append", "retry")
+        goes_on = may_go_on and (
+            alignment.apart_from_holes in ("append", "retry") or _is_edited(request, alignment)
+        )
         is_kin = _branched_off(request, session)
         forks = is_copy or (other_id and (is_kin or not goes_on))
         return Candidate(session, tree, alignment, forks or alignment.change == "fork", is_kin)
+
+
+def _is_edited(request: Request, alignment: Alignment) -> bool:
+    """Whether a request shows a chat with an edit: it has more in common with it than a greeting and "hi". Two files
+    are two chats."""
+    is_edit = alignment.apart_from_holes == "edit" and not request.is_file
+    return is_edit and sum(i is not None for i in alignment.rows) >= SHARED_BY_A_FORK
 
 
 def _branched_off(request: Request, session: Session) -> bool:

@@ -38,6 +38,8 @@ class Request:
     """The id of a chat that it certainly is not, for it says that it branched off that one."""
     exact: bool = False
     """The chat id names one chat, as a file's name does: branches have ids of their own."""
+    is_file: bool = False
+    """The window is a chat's file: all of it, as it was when it was written."""
     prompt: Prompt | None = None
     """What the window was read from, where it was a prompt."""
 

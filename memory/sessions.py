@@ -71,6 +71,10 @@ class Sessions:
         """The lock of one session, for what must not meet a turn of it."""
         return self._locks.hold((owner, session_id))
 
+    def beginning(self, request: Request) -> AbstractAsyncContextManager[None]:
+        """The lock of what begins as this request does, for what must not meet a first turn; before any session's."""
+        return self._locks.hold(request.beginning())
+
     async def begun(self, owner: str, names: Iterable[str]) -> None:
         """Wait for the turns under way that begin a chat or a session of one of these names."""
         for name in names:

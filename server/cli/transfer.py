@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -73,29 +73,40 @@ def _place(file: Path, folder: Path) -> str:
 
 def send_all(client: httpx.Client, items: Sequence[Item]) -> tuple[Report, bool]:
     """Send each file; what is none of ours is told, and goes on (again: nothing is stored twice)."""
-    report, failed = Report(), False
+    reports, failed = dict[Item, Report](), False
     weights = [weight(item.path) for item in items]
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, TextColumn("{task.fields[messages]} messages"), console=console) as progress:
         bar = progress.add_task("Importing", total=sum(weights), messages=0)
-        through = 0
+        through = read = 0
         for item, lines in zip(items, weights, strict=True):
 
-            def tell(read: int, stored: int, before: int = through, most: int = lines) -> None:
+            def tell(
+                read: int, stored: int, before: int = through, most: int = lines, earlier: int = read
+            ) -> None:
                 """A message is through when it is read and stored."""
                 now = before + min(most, (read + stored) / 2)
-                progress.update(bar, completed=now, messages=report.read + read)
+                progress.update(bar, completed=now, messages=earlier + read)
 
             try:
-                report.add(send(client, item, tell), item.name)
+                one = send(client, item, tell)
             except (BadRequest, OSError) as error:
                 failed = failed or item.asked_for
                 one = Report()
                 one.complain(str(error))
-                report.add(one, item.name)
             through += lines
-            progress.update(bar, completed=through, messages=report.read)
-    return report, failed
+            read += 0 if item in reports else one.read
+            reports[item] = one.after(reports.get(item))
+            progress.update(bar, completed=through, messages=read)
+    return _whole(reports), failed
+
+
+def _whole(reports: Mapping[Item, Report]) -> Report:
+    """The reports of all files as one."""
+    whole = Report()
+    for item, report in reports.items():
+        whole.add(report, item.name)
+    return whole
 
 
 def weight(path: Path) -> int:

@@ -6,14 +6,15 @@ Nothing is unpacked: members are read in place, and a name is never used as a pa
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from graph.errors import BadRequest
-from server.transfer.chat_file import CHATS, About
-from server.transfer.lines import clean
+from server.transfer.chat_file import CHATS, About, main_chat_of
+from server.transfer.lines import clean, json_lines
 
 MOST_MEMBERS = 1_000_000
 MAX_UNPACKED = 8 * 2**30
@@ -47,6 +48,28 @@ def wanted(names: Iterable[str]) -> list[str]:
     return sorted(homes or loose, key=lambda name: (name.lower().endswith(".jsonl"), name.rsplit(".", 1)[0]))
 
 
+def looked_at_again(names: Sequence[str], opened: Callable[[str], IO[bytes]]) -> list[str]:
+    """The chats that are imported once more at the end, branches before theirs: one of their branches came later.
+
+    It may have gone on live in the session of its origin, and only its file tells what is not the origin's.
+    """
+    seen, found = set[str](), set[str]()
+    for name in names:
+        main = _main_chat(name, opened) if name.lower().endswith(".jsonl") else ""
+        found |= {(PurePosixPath(name).parent / f"{main}.jsonl").as_posix()} & seen
+        seen.add(name)
+    return [name for name in reversed(names) if name in found]
+
+
+def _main_chat(name: str, opened: Callable[[str], IO[bytes]]) -> str:
+    """What a chat's file names as the one that it branched off."""
+    try:
+        with opened(name) as file:
+            return next((main_chat_of(entry) for _, entry in json_lines(file)), "")
+    except (OSError, EOFError, zlib.error):
+        return ""
+
+
 def _home(name: str) -> str:
     """The folder of a SillyTavern user that a file lies in as it should; empty for none."""
     parts, depth = PurePosixPath(name).parts, _depth(name)
@@ -75,21 +98,26 @@ def about(name: str, modified_at: float) -> About:
 
 
 def folder_files(folder: Path) -> list[Path]:
-    """The files of a folder that are to be imported; links are not followed."""
+    """The files of a folder that are to be imported, some of them twice; links are not followed."""
     files = (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
     found = {path.relative_to(folder).as_posix(): path for path in files}
-    return [found[name] for name in wanted(found)]
+    names = wanted(found)
+    return [found[name] for name in [*names, *looked_at_again(names, lambda name: found[name].open("rb"))]]
 
 
 def members(file: BinaryIO) -> Iterator[tuple[About, BinaryIO]]:
-    """The members of a ZIP archive that are to be imported; raises BadRequest for a damaged or huge one."""
+    """The members of a ZIP archive that are to be imported, some of them twice.
+
+    Raises BadRequest for a damaged or huge one.
+    """
     try:
         with zipfile.ZipFile(file) as archive:
             infos = archive.infolist()
             if len(infos) > MOST_MEMBERS or sum(info.file_size for info in infos) > MAX_UNPACKED:
                 raise BadRequest("The archive is too large once unpacked.")
             known = {clean(info.filename).replace("\\", "/"): info for info in infos if not info.is_dir()}
-            for name in wanted(known):
+            names = wanted(known)
+            for name in [*names, *looked_at_again(names, lambda name: archive.open(known[name]))]:
                 with archive.open(known[name]) as member:
                     yield about(name, _date(known[name])), member  # type: ignore[misc]
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:

@@ -8,6 +8,7 @@ messages at all.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -25,6 +26,8 @@ CHATS = "chats"
 """The folder of a SillyTavern user in which each character has a folder of chats."""
 LIVE_ID = "memory_id"
 """The chat variable in which README's YAML keeps the id that it makes."""
+_MADE_ID = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d(:\d\d)? \d+")
+"""What such an id is like: day, time and a random number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +81,17 @@ class ChatFile:
 
     def __post_init__(self) -> None:
         self.shown = [line for line in self.lines if line.shown]
+
+
+def main_chat_of(entry: dict[str, Any] | str) -> str:
+    """The name of the chat that a chat branched off, from its header (Any: JSON); empty for none."""
+    header = entry if isinstance(entry, dict) and is_header(entry) else {}
+    return stripped(_object(header.get("chat_metadata")).get("main_chat"))
+
+
+def is_made_id(chat_id: str) -> bool:
+    """Whether README's YAML made an id, which is no file's name then."""
+    return _MADE_ID.fullmatch(chat_id) is not None
 
 
 def is_message(entry: dict[str, Any]) -> bool:

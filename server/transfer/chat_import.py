@@ -37,6 +37,8 @@ async def import_chat(resources: Resources, chat: ChatFile, progress: Progress) 
     async with placed(resources, chat) as place:
         laid = await _laid(resources, chat, place)
         done = await resources.transcript.absorb(laid.write(chat, place, progress.wrote))
+        if place.turned is not None and place.turned.key != place.found.key:
+            await resources.transcript.absorb(BulkWrite(place.turned.key, [line_of(place.turned)], []))
         await resources.working.drop(OWNER, place.found.session_id)
     if done.added or done.settled:
         resources.worker.wake(place.found.key)
@@ -56,8 +58,11 @@ def _imported(stored: Session, report: Report) -> ImportedSession:
 
 
 def _was_begun(shown: Sequence[Line]) -> bool:
-    """A greeting alone is no chat: the first request would not be known for its continuation."""
-    return len(shown) > 1 or any(line.said.role == "user" for line in shown)
+    """A greeting alone is no chat: the first request would not be known for its continuation. In a group each member
+    has one."""
+    return any(line.said.role == "user" for line in shown) or len(
+        {line.said.speaker for line in shown}
+    ) < len(shown)
 
 
 async def _laid(resources: Resources, chat: ChatFile, place: Place) -> _Laying:
@@ -65,7 +70,7 @@ async def _laid(resources: Resources, chat: ChatFile, place: Place) -> _Laying:
     tree = await resources.transcript.tree(found.key)
     laid = _Laying(found.session_id, found.alignment, tree)
     await asyncio.to_thread(laid.lay, chat.lines)
-    if found.session is not None and await _went_on(resources, found, laid):
+    if found.session is not None and (place.is_older or await _went_on(resources, found, laid)):
         laid.path, laid.is_older = found.session.path.ranges, True
     return laid
 
@@ -81,10 +86,24 @@ async def _went_on(resources: Resources, found: Assignment, laid: _Laying) -> bo
     before = Path(alignment.path).slice(0, alignment.head)
     held = laid.taken.union(*(laid.tree.within(row.fingerprint) for row in alignment.window))
     gone = [i for i in (*before, *alignment.holes, *alignment.left) if i not in held]
+    branches = await _branches(resources, found)
+    if any(all(i in path for i in gone) for path in branches):
+        return False
     stored = await resources.transcript.messages(found.key, gone)
     left = [message for message in stored if message.id in alignment.left]
     edited = {message.id for message in left} if _are_edited(left, alignment) else set()
     return any(message.created_at > laid.newest for message in stored if message.id not in edited)
+
+
+async def _branches(resources: Resources, found: Assignment) -> list[Path]:
+    """The lines that branched off a chat, and had its session until their files told so.
+
+    One that was live itself had a session of its own then, unless its origin's file shows something else instead.
+    """
+    own, alignment = found.session_id, found.alignment
+    lines = [line for line in await resources.transcript.lines(found.key) if line.forked_from == own]
+    parted = [n for n, i in enumerate(alignment.rows) if found.session is None or i not in found.session.path]
+    return [line.path for line in lines if parted or not line.was_live]
 
 
 def _are_edited(left: Sequence[Message], alignment: Alignment) -> bool:
@@ -193,7 +212,8 @@ class _Laying:
             forked_from=place.forked_from,
             history_from=known.history_from if known else None,
         )
-        turned = [] if place.turned is None else [line_of(place.turned)]
+        other = place.turned
+        turned = [line_of(other)] if other is not None and other.key == place.found.key else []
         settled = [] if self.is_older else settled_by(self.alignment, self.tree)
         glue = [] if self.is_older else self.alignment.glue
         told = Told([]) if self.is_older else self._speakers(chat)

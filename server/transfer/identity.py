@@ -7,7 +7,7 @@ without our extension (it stands among the chat's variables, and branches inheri
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 
@@ -15,13 +15,12 @@ from graph.resources import Resources
 from memory.assignment import Assignment, Request
 from memory.candidates import may_be_first
 from memory.files import safe_name
-from memory.path import Path
 from memory.places import merged_rows
 from memory.stored import Session
 from memory.transcript import Transcript
-from memory.whose import Whose
 from server.dependencies import OWNER
-from server.transfer.chat_file import ChatFile
+from server.transfer.chat_file import ChatFile, is_made_id
+from server.transfer.origins import ids_of, origin_of, whose_of_file
 
 USERS_OF_A_BRANCH = 2
 """So many of the user's messages on either side of where two lines part are more than an edit."""
@@ -33,9 +32,11 @@ class Place:
 
     found: Assignment
     chat_id: str
-    forked_from: str
+    forked_from: str = ""
     turned: Session | None = None
-    """Another session, as it is to be: its origin turned out to be another one."""
+    """Another session, as it is to be: its origin turned out to be another one, or it was this chat before."""
+    is_older: bool = False
+    """The file was written before the chat's first live turn."""
 
 
 @asynccontextmanager
@@ -43,14 +44,18 @@ async def placed(resources: Resources, chat: ChatFile) -> AsyncIterator[Place]:
     """A chat's place, under the locks of the sessions that change (always taken in the same order).
 
     The work is done beside the event loop, for a chat may be long; it is looked up again when a session
-    changed while the locks were awaited.
+    changed while the locks were awaited. A chat that is new waits for a request that begins it.
     """
     transcript = resources.transcript
+    begun = Request(OWNER, [line.said for line in chat.shown])
     while True:
         place = await _place(resources, chat)
-        own = place.found.session_id
-        known = {own: place.found.session} | ({place.turned.session_id: place.turned} if place.turned else {})
         async with AsyncExitStack() as locks:
+            if place.found.session is None:
+                await locks.enter_async_context(resources.sessions.beginning(begun))
+                place = await _place(resources, chat)
+            own, turned = place.found.session_id, place.turned
+            known = {own: place.found.session} | ({turned.session_id: turned} if turned else {})
             for name in sorted(known):
                 await locks.enter_async_context(resources.sessions.locked(OWNER, name))
             now = {name: await transcript.session(OWNER, name) for name in known}
@@ -64,20 +69,23 @@ def _version(session: Session | None) -> int:
 
 
 async def _place(resources: Resources, chat: ChatFile) -> Place:
-    found, chat_id = await _found(resources, chat)
-    if found.session is not None:
-        chat_id = found.session.chat_id or chat_id
-    origin, turned = await _origin(resources, chat, found)
-    return Place(found, chat_id, origin, turned)
+    place = await _found(resources, chat)
+    session = place.found.session
+    origin, turned = await origin_of(resources, chat, place.found)
+    chat_id = session.chat_id or place.chat_id if session else place.chat_id
+    return replace(place, chat_id=chat_id, forked_from=origin, turned=place.turned or turned)
 
 
-async def _found(resources: Resources, chat: ChatFile) -> tuple[Assignment, str]:
-    """The chat's session, and the id that it has or gets."""
+async def _found(resources: Resources, chat: ChatFile) -> Place:
+    """The chat's session, and the id that it gets where it has none."""
     name = "" if "{{" in chat.chat_id else chat.chat_id
-    if await resources.catalog.of_chat(OWNER, name, _whose(chat)) is None:
+    named = await resources.catalog.of_chat(OWNER, name, whose_of_file(chat))
+    if named is None:
         known = await _known_otherwise(resources, chat, name)
         if known is not None:
-            return known, known.session.chat_id if known.session else ""
+            return Place(known, name)
+    elif (went_on := await _live_since(resources, chat, named)) is not None:
+        return went_on
     found = await _assigned(resources, chat, chat_id=name)
     if (
         found.session is not None
@@ -85,8 +93,47 @@ async def _found(resources: Resources, chat: ChatFile) -> tuple[Assignment, str]
         and found.session.character != chat.character
     ):
         shared = f"{chat.character}/{name}"
-        return await _assigned(resources, chat, chat_id=shared), shared
-    return found, chat.live_id or name
+        return Place(await _assigned(resources, chat, chat_id=shared), shared)
+    base = await resources.transcript.session(OWNER, found.forked_from) if found.forked_from else None
+    if base is not None and _is_before(chat, found, base):
+        found = await _assigned(resources, chat, session_id=base.session_id)
+        return Place(found, name, is_older=bool(base.chat_id))
+    return Place(found, chat.live_id or name)
+
+
+def _is_before(chat: ChatFile, found: Assignment, live: Session) -> bool:
+    """Whether a chat is what a live one was before: a file with a name of its own that no branch has, and a session
+    whose id is no other file's name.
+
+    The chat went on with an edit, or with more; it is another line where more of the user's messages were replaced
+    than an edit does. What README's YAML made an id for has it in its file since its first turn.
+    """
+    if chat.main_chat or not live.was_live or live.left_behind or not whose_of_file(chat).may_have(live):
+        return False
+    if live.forked_from in ids_of(chat, chat.chat_id):
+        return False
+    if live.chat_id and (chat.live_id or not is_made_id(live.chat_id)):
+        return False
+    rows = found.alignment.rows
+    parted = max((n for n, i in enumerate(rows) if i in live.path), default=-1)
+    users = sum(row.role == "user" for row in found.alignment.window[parted + 1 :])
+    came = found.alignment.left_users
+    return not users or (users < USERS_OF_A_BRANCH and users <= came <= users + 1)
+
+
+async def _live_since(resources: Resources, chat: ChatFile, name: str) -> Place | None:
+    """Where a chat went on live with an id of its own, which stands in its file, since it was imported: the line that
+    has it, while what was imported is left behind."""
+    imported = await resources.transcript.session(OWNER, name)
+    if imported is None or imported.was_live or chat.live_id in ("", imported.chat_id):
+        return None
+    found = await _assigned(resources, chat, chat_id=chat.live_id)
+    live = found.session
+    if live is None or not live.was_live:
+        return None
+    if not await _is_live_one(resources.transcript, found, chat, imported=name):
+        return None
+    return Place(found, chat.live_id, turned=replace(imported, chat_id=chat.live_id, left_behind=True))
 
 
 async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> Assignment | None:
@@ -95,10 +142,22 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
     SillyTavern names the main chat in a branch's file: one that names none is the chat that made the id itself.
     """
     made = await _made_of(resources, chat, name)
+    gave_way = made is not None and made.left_behind and not made.was_live
+    if gave_way and (live := await _gone_on_live(resources, chat)) is not None:
+        return live
     if made is not None:
         found = await _assigned(resources, chat, session_id=made.session_id)
-        is_its = may_be_first(found.alignment) if _whose(chat).is_first_of(made) else found.alignment.matched
+        is_its = (
+            may_be_first(found.alignment)
+            if whose_of_file(chat).is_first_of(made)
+            else found.alignment.matched
+        )
         return found if is_its else None
+    return await _gone_on_live(resources, chat)
+
+
+async def _gone_on_live(resources: Resources, chat: ChatFile) -> Assignment | None:
+    """The session in which a chat went on live under the id that stands in its file."""
     if chat.live_id and await resources.catalog.of_chat(OWNER, chat.live_id):
         found = await _assigned(resources, chat)
         if not await _is_live_one(resources.transcript, found, chat) and not chat.main_chat:
@@ -109,35 +168,28 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
 
 async def _made_of(resources: Resources, chat: ChatFile, name: str) -> Session | None:
     """The session that has the id which this file's name and character gave."""
-    for made in _ids_of(chat, name):
+    for made in ids_of(chat, name):
         session = await resources.transcript.session(OWNER, made)
-        if session is not None and _whose(chat).may_have(session):
+        if session is not None and whose_of_file(chat).may_have(session):
             return session
     return None
 
 
-def _whose(chat: ChatFile) -> Whose:
-    return Whose(chat.character, chat.is_group, chat.avatar)
-
-
-def _ids_of(chat: ChatFile, name: str) -> list[str]:
-    """What a session of a chat's name may be called (`memory.assign`), most likely first."""
-    told = [who for who in (chat.character, chat.avatar) if who]
-    return [safe_name(name), *(safe_name(f"{who}/{name}") for who in told)] if name else []
-
-
-async def _is_live_one(transcript: Transcript, found: Assignment, chat: ChatFile) -> bool:
+async def _is_live_one(
+    transcript: Transcript, found: Assignment, chat: ChatFile, *, imported: str = ""
+) -> bool:
     """Whether a chat is the very line that has its id, and not the origin of it or a branch.
 
     A branch shows no more than an edit of the line either. A chat that is none made the id itself, and is the line
     however much of its end was deleted; but one that ends with a reply that the line never had is the origin of the
     branch that has the id now, or a copy. Where memory knows no other line of it, the reply was edited, also where it
-    has that reply of the same file, imported before.
+    has that reply of the same file, imported before. What went on from the session that was `imported` from its file
+    before it had the id is no branch.
     """
     session, alignment = found.session, found.alignment
     if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
         return False
-    if session.forked_from in _ids_of(chat, chat.chat_id):
+    if session.forked_from != imported and session.forked_from in ids_of(chat, chat.chat_id):
         return False
     if not alignment.left_users or alignment.matched == len(alignment.window):
         return True
@@ -163,66 +215,8 @@ async def _assigned(
         session_id=session_id,
         chat_id=chat_id,
         character=chat.character,
-        whose=_whose(chat),
+        whose=whose_of_file(chat),
         branch_of=chat.main_chat,
+        is_file=True,
     )
     return await asyncio.to_thread(asyncio.run, resources.sessions.find(request))
-
-
-async def _origin(resources: Resources, chat: ChatFile, found: Assignment) -> tuple[str, Session | None]:
-    """The session that a chat branched off, and one that turns out to be its branch, or none.
-
-    SillyTavern names the main chat in the branch's file; an origin that is not stored yet is named by the id
-    that it will have. Where no file tells, the chat that went its own way first is the origin.
-    """
-    lines = {line.session_id: line for line in await resources.transcript.lines(found.key)}
-    own, base = found.session_id, lines.get(found.forked_from)
-    main = _of_name(lines.values(), chat)
-    if main is not None and main.session_id != own:
-        turned = main.forked_from == own
-        return main.session_id, replace(main, forked_from="") if turned else None
-    if chat.main_chat and main is None:
-        return await _id_to_come(resources.transcript, chat), None
-    if base is None:
-        return found.session.forked_from if found.session else "", None
-    while base.forked_from != own:
-        if not await _went_first(resources.transcript, chat, found, base):
-            return base.session_id, None
-        if base.forked_from not in lines:
-            return "", None if base.forked_from else replace(base, forked_from=own)
-        base = lines[base.forked_from]
-    return "", None
-
-
-def _of_name(lines: Iterable[Session], chat: ChatFile) -> Session | None:
-    """The session of a chat's main chat among those of its tree, rather than that of another character's copy."""
-    name, made = chat.main_chat, _ids_of(chat, chat.main_chat)
-    found = [s for s in lines if name and (s.chat_id == name or s.session_id in made)]
-    return min(found, key=lambda s: not _whose(chat).may_have(s), default=None)
-
-
-async def _id_to_come(transcript: Transcript, chat: ChatFile) -> str:
-    """The id that the session of a chat's main chat will have; another character's may have the first."""
-    made = _ids_of(chat, chat.main_chat)
-    free = [one for one in made if await transcript.session(OWNER, one) is None]
-    return next(iter(free), made[-1])
-
-
-async def _went_first(transcript: Transcript, chat: ChatFile, found: Assignment, other: Session) -> bool:
-    """Whether a chat said something of its own before the other one did."""
-    row, gone = await asyncio.to_thread(_parting, found.alignment.rows, other.path)
-    if row is None or gone is None:
-        return False
-    [message] = await transcript.messages(found.key, [gone])
-    return 0 < chat.shown[row].created_at < message.created_at
-
-
-def _parting(rows: Sequence[int | None], path: Path) -> tuple[int | None, int | None]:
-    """The first row that is not on a path, and the first message of the path that is no row, from the first
-    one on that both have."""
-    begin = next((n for n, i in enumerate(rows) if i is not None and i in path), len(rows))
-    row = next((n for n, i in enumerate(rows) if n > begin and (i is None or i not in path)), None)
-    common = {i for i in rows if i is not None}
-    later = iter(path)
-    next((i for i in later if i in common), None)
-    return row, next((i for i in later if i not in common), None)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 LONGEST_LINE = 16 * 2**20
 """Bytes; a message of a chat has kilobytes."""
 _BOM = b"\xef\xbb\xbf"
 
 
-def json_lines(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
+def json_lines(file: IO[bytes]) -> Iterator[tuple[int, dict[str, Any] | str]]:
     """Number and object of each line that is not blank, or what is wrong with it (Any: JSON)."""
     number = 0
     while line := file.readline(LONGEST_LINE + 1):
@@ -23,7 +23,7 @@ def json_lines(file: BinaryIO) -> Iterator[tuple[int, dict[str, Any] | str]]:
             yield number, _object(line.removeprefix(_BOM) if number == 1 else line)
 
 
-def _skip_rest(file: BinaryIO, line: bytes) -> None:
+def _skip_rest(file: IO[bytes], line: bytes) -> None:
     while line and not line.endswith(b"\n"):
         line = file.readline(LONGEST_LINE)
 

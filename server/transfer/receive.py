@@ -149,16 +149,19 @@ def _like_a_card(content: dict[str, Any]) -> bool:
 
 async def _import_archive(resources: Resources, file: BinaryIO, progress: Progress) -> Report:
     """Everything in a ZIP archive; a member that is nothing of ours is named among the problems."""
-    report = Report()
+    reports: dict[str, Report] = {}
     found = members(file)
     while (item := await asyncio.to_thread(next, found, None)) is not None:
         about, member = item
         try:
-            report.add(await import_file(resources, member, about, progress, nested=True), about.name)
+            one = await import_file(resources, member, about, progress, nested=True)
         except (BadRequest, zlib.error, zipfile.BadZipFile, EOFError) as error:
             one = Report(files=1)
             one.complain(str(error))
-            report.add(one, about.name)
-    if not report.files:
+        reports[about.name] = one.after(reports.get(about.name))
+    if not reports:
         raise BadRequest("The archive holds no chats, cards or lorebooks.")
+    report = Report()
+    for name, one in reports.items():
+        report.add(one, name)
     return report

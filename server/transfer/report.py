@@ -63,6 +63,13 @@ class Report(BaseModel):
         if len(self.problems) < MOST_PROBLEMS:
             self.problems.append(Problem(message=message, line=line))
 
+    def after(self, first: Report | None) -> Report:
+        """What two looks at one file found, this the second."""
+        if first is None:
+            return self
+        stored = {name: getattr(first, name) + getattr(self, name) for name in ("added", "swipes", "hidden")}
+        return self.model_copy(update=stored)
+
     def add(self, other: Report, file: str) -> None:
         """Take in what one file of several held."""
         self.files += other.files

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.fakes.openai_server import FakeOpenAI
 from tests.fakes.wire import says
 from tests.server.importing import MIRA, SHOWN, put, send, shown
@@ -27,6 +29,25 @@ async def test_an_imported_chat_takes_the_id_under_which_it_goes_on(live: Live, 
     assert (await live.http.get("/v1/sessions")).json()["total"] == 1
     assert await shown(live, session["id"]) == said and len(said) == 9
     assert (await live.http.get("/v1/sessions/Mira - 1")).json()["chat_id"] == MEMORY_ID
+
+
+@pytest.mark.parametrize("edited", [1, 2, 4])
+@pytest.mark.parametrize("window", [5, 4])
+async def test_an_imported_chat_goes_on_under_its_id_with_an_edit(
+    live: Live, fake: FakeOpenAI, edited: int, window: int
+) -> None:
+    """What was edited away is told by no other session."""
+    (session,) = (await put(live, chat(*MIRA)))["sessions"]
+    said = [(who, "Rather this." if n == edited else text) for n, (who, text) in enumerate(SHOWN)]
+    fake.script(says("Ines."))
+    answer = await send(live, said[-window:], "What is her name?", **TAG)
+    assert (answer.headers["x-session-id"], answer.headers["x-turn-change"]) == (session["id"], "edit")
+    assert await shown(live, session["id"]) == [
+        *said,
+        ("user", "What is her name?"),
+        ("assistant", "Ines."),
+    ]
+    assert (await live.http.get("/v1/sessions")).json()["total"] == 1
 
 
 async def test_a_chat_that_was_live_under_an_id_gives_it_to_no_other(live: Live, fake: FakeOpenAI) -> None:
