@@ -34,8 +34,8 @@ class Files(User):
             assert report.read == len(visible) and not report.problems
             assert n == 0 or report.added + report.swipes + report.hidden == 0, f"memory has more: {report}"
             kept = await self.memory.kept("local", report.sessions[0].id)
-            known = not chat.chat_id or self.id_of_chat in self.ids
-            elsewhere = known and chat.session_id and kept.session.session_id != chat.session_id
+            known = bool(chat.chat_id and chat.session_id) and self.id_of_chat in self.ids
+            elsewhere = known and kept.session.session_id != chat.session_id
             assert not elsewhere or alike or self._may_be_another_groups(), "memory has it elsewhere"
         chat.taken_in = True
         was = before.get(kept.session.session_id)
