@@ -69,8 +69,9 @@ def merged_before(
 
 
 def merged_rows(window: Sequence[Incoming], new: set[int], ids: Sequence[int], tree: TreeView) -> set[int]:
-    """Those of the `new` rows that are one of the last messages of `ids` with the rows beside them."""
-    found: set[int] = set()
+    """Those of the `new` rows that are one of the last messages of `ids` with the rows beside them, or with notes."""
+    last = {*ids[-FARTHEST_EDIT:]}
+    found = {n for n in new if not last.isdisjoint(tree.within(window[n].fingerprint))}
     for end in (n + 1 for n in new):
         rows = window[max(0, end - MOST_PARAGRAPHS) : end]
         for i in ids[-FARTHEST_EDIT:]:

@@ -162,3 +162,22 @@ async def test_a_file_is_the_chats_whose_one_message_has_a_note_in_memory(memory
     file = written(chat, makes_id=True).replace(b"{}", b'{"memory_id": "chat-1"}', 1)
     report = await memory.take_file(file, f"{chat.name}.jsonl", is_group=True)
     assert [found.id for found in report.sessions] == [kept.session.session_id]
+
+
+async def test_a_file_that_holds_apart_what_came_with_a_note_between_is_the_live_chat(memory: Memory) -> None:
+    """Two messages were stored apart before they came as one with a third, and the reply to them was cut off."""
+    chat = Chat(["Mira"], "chat-1", name="Mira - 1", asked=True)
+    chat.said = [
+        Said("assistant", "Mira", [GREETING]),
+        Said("user", USER, ["1."]),
+        Said("user", USER, ["2."]),
+    ]
+    asked = Wanted(speaker="Mira", note="calm")
+    await memory.ask(request(chat, chat.said, Style(), asked, "yaml"), {}, [], Markers())
+    chat.said.append(Said("user", USER, ["3."]))
+    semi = request(chat, chat.said, Style(mode="semi", note_depth=2), asked, "yaml")
+    kept = await memory.ask(semi, {}, ["Four and five."], Markers())
+    assert kept is not None
+    chat.said.append(Said("assistant", "Mira", ["Four"]))
+    report = await memory.take_file(written(chat, makes_id=True), "Mira - 1.jsonl")
+    assert report.sessions[0].id == kept.session.session_id

@@ -134,6 +134,7 @@ class Chat:
             left=left,
             held=self.held,
             tree=self.tree,
+            one_with=list(self.one_with) if chat_id == self.chat_id else [],
         )
 
     def show(self, window: Sequence[Said], moved: Sequence[Said] = ()) -> list[Shown]:

@@ -104,14 +104,13 @@ class Doubt(Heads):
         """What memory may hold where a request tells too little; nothing where it tells enough."""
         told = {self.chat.user, *(message.speaker for message in self.chat.held)}
         untold = self._untold(told)
-        for shown in (expected, *self._as_a_turn(expected)):
-            yield shown
-            if untold:
-                yield [s for s in shown if s.said not in untold]
-            if self.looks_continued and shown[-1].said not in self.window:
-                begun = sent(shown[-2].text, self.style)
-                for text in (begun, begun.rstrip()) if self.merging else (begun,):
-                    yield [*shown[:-2], Shown(shown[-2].said, text + shown[-1].text)]
+        for whole in (expected, *self._as_a_turn(expected)):
+            for shown in (whole, [s for s in whole if s.said not in untold]) if untold else (whole,):
+                yield shown
+                if self.looks_continued and shown[-1].said not in self.window:
+                    begun = sent(shown[-2].text, self.style)
+                    for text in (begun, begun.rstrip()) if self.merging else (begun,):
+                        yield [*shown[:-2], Shown(shown[-2].said, text + shown[-1].text)]
 
     def _untold(self, told: Set[str]) -> list[Said]:
         """What the user said under a name that is not told, merged before what they say under theirs."""
