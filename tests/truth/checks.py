@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 
 from memory.stored import Message
 from tests.truth.held import Kept
@@ -21,10 +21,11 @@ async def holds_nothing_twice(world: World) -> None:
         if shown.text not in shown.said.swipes:
             world.origins[shown.said.role, plain(shown.text)].add((shown.said.origin, -1))
     tree = await world.memory.stored(kept.session.key)
-    seen: defaultdict[Line, int] = defaultdict(int)
+    seen: Counter[tuple[Line, str]] = Counter()
     for message in (m for m in tree if not m.unsettled and said_in(m)):
-        seen[message.role, message.text if _is_of_nobody(message) else plain(message.text)] += 1
-    for line, times in seen.items():
+        written = message.text if _is_of_nobody(message) else ""
+        seen[(message.role, plain(message.text)), written] += 1
+    for (line, _), times in seen.items():
         assert times <= max(1, len(world.origins.get(line, ()))), f"memory has {line} {times} times"
 
 
