@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 
 from memory.stored import Message
+from tests.truth.chat import NAMES
 from tests.truth.held import Kept
-from tests.truth.lines import Line, is_led, lines_of, merged, near, plain, said_in
+from tests.truth.lines import BLANK_LINE, Line, is_led, lines_of, merged, near, plain, said_in
 from tests.truth.memory_under_test import Memory, as_delivered
 from tests.truth.world import World
 
@@ -30,8 +31,11 @@ async def holds_nothing_twice(world: World) -> None:
 
 
 def _is_of_nobody(message: Message) -> bool:
-    """Whether a name leads a message that nobody was known by when it came: it is a part of the text."""
-    return message.role == "user" and is_led(message)
+    """Whether a name leads a message of the user's that nobody was known by when it came, or a later part of one
+    that came merged: it is a part of the text."""
+    later = BLANK_LINE.split(message.text)[1:]
+    is_led_inside = any(part.startswith(f"{name}: ") for part in later for name in NAMES)
+    return message.role == "user" and (is_led(message) or is_led_inside)
 
 
 async def is_as_fresh(world: World, fresh: Memory) -> None:
