@@ -64,6 +64,7 @@ What DESIGN leaves open is settled here as follows.
   imported without one of its own, and whose window shows nothing but what it has in common with another chat, may go on
   as a branch of that one: a file shows a chat whole, also what was deleted before the window. With the id that
   all of them have it may go on as the one that was live with it, as that one's requests had shown it.
+  A deletion leaves a line as a branch does: a file that ends as neither line ever did may be either one's.
 - A name before a message that memory first sees after the user left that persona is a part of the text: no
   request told the name.
 - Where the user's main prompt does not name the user, and no names are written before messages, nobody is known

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -36,7 +37,8 @@ class Files(User):
             kept = await self.memory.kept("local", report.sessions[0].id)
             known = bool(chat.chat_id and chat.session_id) and self.id_of_chat in self.ids
             elsewhere = known and kept.session.session_id != chat.session_id
-            assert not elsewhere or alike or self._may_be_another_groups(), "memory has it elsewhere"
+            told = not alike and not self._may_be_another_groups() and not self._may_be_what_was_left(before)
+            assert not elsewhere or not told, "memory has it elsewhere"
         chat.taken_in = True
         was = before.get(kept.session.session_id)
         theirs = any(other.session_id == kept.session.session_id for other in alike)
@@ -47,6 +49,15 @@ class Files(User):
         """Whether a group's file has nothing of what memory was shown: other groups may have a chat of that name."""
         rows = lines_of([Shown(said, said.text) for said in self.chat.visible])
         return len(self.chat.characters) > 1 and not common(rows, lines_of(self.chat.shown))
+
+    def _may_be_what_was_left(self, before: Mapping[str, Kept]) -> bool:
+        """Whether a chat with an id that branches inherit left a line by a deletion, and shows an end that it never
+        had: so may that line's file, were it what this one branched off."""
+        here = before.get(self.chat.session_id)
+        lines = [other for other in before.values() if here and other.session.key == here.session.key]
+        ends = {(m.role, said_in(m)) for line in lines for m in line.path}
+        shown = lines_of([Shown(said, said.text) for said in self.chat.visible])
+        return self.tag == "yaml" and len(lines) > 1 and shown[-1] not in ends
 
     def _alike(self) -> list[Chat]:
         """The chats that have a beginning in common with this one while no id in its file tells them apart."""
