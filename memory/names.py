@@ -77,8 +77,8 @@ class Prompt:
         return character, user
 
     def guesses(self) -> Iterator[list[Incoming]]:
-        """The windows there are where no name is one, or the user's is none, or whatever looks like it is: by these a
-        chat is found.
+        """The windows there are where no name is one, or the user's is none, also before what has none now, or whatever
+        looks like a name is one: by these a chat is found.
 
         In a prompt of a single message nothing tells the names of users from those of characters.
         """
@@ -87,12 +87,20 @@ class Prompt:
         elif any(map(_is_led, self.window)):
             yield incoming(self._shown, ())
             yield incoming(self._shown, [name for name in self.names if name != self.user_name])
+        if self.user_name:
+            yield [self._named(row) for row in self.window]
         guessed = {role: self._guessed(role) for role in ROLES}
         found = Speakers(guessed["user"], guessed["assistant"])
         if found != Speakers():
             yield self._read(found)
             if len(self.messages) == 1:
                 yield self._read(Speakers(found.characters, found.users))
+
+    def _named(self, row: Incoming) -> Incoming:
+        """A row of the user's as it came when it was led by a name that nobody was known by."""
+        is_bare = row.role == "user" and not _is_led(row)
+        mark = fingerprint(row.role, f"{self.user_name}: {row.text}")
+        return replace(row, fingerprint=mark) if is_bare else row
 
     def _read(self, others: Speakers, tree: TreeView = NO_TREE) -> list[Incoming]:
         character, user = self.cast_in(tree)

@@ -202,3 +202,14 @@ async def test_names_that_lead_messages_in_one_row_tell_who_nobody_was_known_to_
     shown = [*said[:2], *said[3:], *said_by(("Mira", "Four."), ("Alex", "Five."))]
     kept = await ask(memory, chat, shown, "Six.", nobody)
     assert texts(kept) == [GREETING, "One.", "Three.", "Four.", "Five.", "Six."]
+
+
+async def test_a_chat_is_found_by_what_a_name_that_nobody_was_known_by_led(memory: Memory) -> None:
+    """Memory knew the chat only since another persona was the user's; the first one is again, and writes no name."""
+    chat = Chat(["Mira"], user="Sam")
+    said = said_by(("Mira", GREETING), ("Alex", "One."), ("Mira", "Two."), ("Alex", "Three."))
+    kept = await ask(memory, chat, said[:2], "Two.")
+    chat.user = "Alex"
+    again = await ask(memory, chat, said[1:], "Four.")
+    assert again.session.session_id == kept.session.session_id
+    assert [plain(text) for text in texts(again)] == [GREETING, "One.", "Two.", "Three.", "Four."]
