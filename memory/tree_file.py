@@ -100,7 +100,7 @@ class TreeFile:
         with self._change():
             line = write_turn(self._connection, write, turn, session)
             settle(self._connection, write, session.updated_at)
-            rename(self._connection, write)
+            rename(self._connection, write, self._clock())
             behind = [leave_behind(self._connection, one) for one in self._left_by(write, session)]
         grow(shape, write, turn.added.values())
         new = [told_of(a.id, a.message, session.updated_at) for a in turn.added.values()]
@@ -137,7 +137,7 @@ class TreeFile:
         with self._change():
             lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, self._clock())
             settle(self._connection, write, self._clock())
-            rename(self._connection, write)
+            rename(self._connection, write, self._clock())
         grow(shape, write, laid.added)
         new = [told_of(p.id, p.message, p.message.created_at) for p in laid.added]
         self.tree_lines = None if others_spoke else with_more(self.tree_lines, new, write.settled)

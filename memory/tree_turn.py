@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from memory.bulk import BulkWrite
+from memory.glue import said_in
 from memory.path import Path, PathBuilder
 from memory.reuse import equal_child, same_reply, stored_again
 from memory.stored import NewMessage, Session, TurnWrite
@@ -177,8 +178,13 @@ def settle(connection: sqlite3.Connection, write: TurnWrite | BulkWrite, now: fl
     connection.executemany("INSERT OR IGNORE INTO glue VALUES (?)", [(fp,) for fp in write.glue])
 
 
-def rename(connection: sqlite3.Connection, write: TurnWrite | BulkWrite) -> None:
-    """Write the names of speakers that are known now, before their texts too; the caller holds the transaction."""
+def rename(connection: sqlite3.Connection, write: TurnWrite | BulkWrite, now: float) -> None:
+    """Write the names of speakers that are known now, before their texts too; the caller holds the transaction.
+
+    Of what a message certainly says with its speaker known more may be searched, or less: then it is embedded again.
+    """
+    others = [message_id for message_id, _ in (*write.renamed, *write.respoken)]
+    before = _certain(connection, others)
     for message_id, speaker in write.renamed:
         connection.execute(
             """UPDATE messages SET speaker = :name, text = CASE
@@ -189,8 +195,17 @@ def rename(connection: sqlite3.Connection, write: TurnWrite | BulkWrite) -> None
         )
     for message_id, speaker in write.respoken:
         connection.execute("UPDATE messages SET speaker = ? WHERE id = ?", (speaker, message_id))
-    if others := [message_id for message_id, _ in (*write.renamed, *write.respoken)]:
+    if others:
         forget(connection, min(others))
+        after = _certain(connection, others)
+        enqueue(connection, "embed_message", [i for i in before if before[i] != after[i]], now)
+
+
+def _certain(connection: sqlite3.Connection, ids: Iterable[int]) -> dict[int, str]:
+    """What messages certainly say, by id."""
+    query = "SELECT text, speaker, unsettled FROM messages WHERE id = ?"
+    found = {i: connection.execute(query, (i,)).fetchone() for i in ids}
+    return {i: said_in(row[0], row[1], is_certain=not row[2]) for i, row in found.items() if row}
 
 
 def _row(added: Added, number: int, turn_id: str, now: float) -> tuple[object, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -31,7 +32,8 @@ async def ask(
     """A request that shows these messages, and what memory has of the chat then; no reply: the user stopped it."""
     told = {"x-chat-id": chat.chat_id} if chat.chat_id else {}
     body = request(chat, said, style, replace(Wanted(speaker="Mira"), **wanted))
-    kept = await memory.ask(body, told, [reply] if reply else [], Markers())
+    markers = Markers(continue_prefill=style.prefill)
+    kept = await memory.ask(body, told, [reply] if reply else [], markers)
     assert kept is not None
     return kept
 
@@ -213,3 +215,15 @@ async def test_a_chat_is_found_by_what_a_name_that_nobody_was_known_by_led(memor
     again = await ask(memory, chat, said[1:], "Four.")
     assert again.session.session_id == kept.session.session_id
     assert [plain(text) for text in texts(again)] == [GREETING, "One.", "Two.", "Three.", "Four."]
+
+
+async def test_what_a_name_that_is_told_later_led_is_found_by_its_meaning(memory: Memory) -> None:
+    """Instructions stood behind it, and nobody was known by the name: none of it was certainly said."""
+    chat = Chat(["Mira", "Tobias"], user="Sam")
+    strict = Style(mode="strict", main="nobody", post_history=True, names="content", prefill=True)
+    said = said_by(("Sam", "One."), ("Mira", "Two."))
+    kept = await ask(memory, chat, said[:1], "Two.", strict)
+    assert (kept.path[0].speaker, kept.path[0].unsettled) == ("", True)
+    kept = await ask(memory, chat, said, " Three.", strict, kind="continue")
+    assert (kept.path[0].speaker, kept.path[0].unsettled) == ("Sam", True)
+    assert not any(math.isnan(score) for score, _ in await memory.found(kept.session, "One."))
