@@ -73,7 +73,7 @@ def align(
     else:
         found = _align(rows, path, tree, pinned=pinned, continues=continues)
     settled = [*reading.settled]
-    if found.change == "append":
+    if found.change == "append" and None in found.rows:
         settled += _shown_again(found, reading, tree)
     return replace(found, window=reading.rows, settled=settled, glue=sorted(reading.glue))
 

@@ -290,3 +290,17 @@ async def test_a_note_that_stands_still_because_a_message_is_gone_is_not_said(me
     hidden = [*first, user("One.", NOTE), character("Three."), user("Four.", INSTRUCTIONS)]
     kept = await memory.turn(hidden, ["Five."], chat_id="chat-1")
     assert [said_in(m) for m in kept.path if NOTE in m.text and not m.unsettled] == []
+
+
+async def test_a_note_that_stands_still_while_a_reply_is_asked_for_again_is_not_said(memory: Memory) -> None:
+    """Merged into one message that ends with what the reply is to begin with, after a stop: nothing in it is new."""
+    chat, single = Chat(["Mira"], "chat-1"), Style(mode="single", note_depth=2, start="Well,")
+    chat.said = [
+        Said("assistant", "Mira", [GREETING]),
+        *(Said("user", "Alex", [text]) for text in ("1.", "2.")),
+    ]
+    asked = request(chat, chat.said, single, Wanted(speaker="Mira", note=NOTE))
+    for replies in ([], ["Three."]):
+        kept = await memory.ask(asked, {"x-chat-id": "chat-1"}, replies, Markers())
+    assert kept is not None
+    assert [m.unsettled for m in kept.path if NOTE in m.text] == [True]
