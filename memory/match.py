@@ -10,6 +10,7 @@ from typing import NamedTuple
 from memory.incoming import Incoming
 from memory.name_field import are_others
 from memory.path import Path
+from memory.read_rows import may_be
 from memory.subsequence import longest_common
 from memory.transcript import TreeView
 
@@ -32,7 +33,12 @@ def matches(window: Sequence[Incoming], path: Path, tree: TreeView) -> Matches:
     """The rows found on the path, in order; ties go to the newest messages. Neither may be empty."""
     exactly, but_for_glue = _exact_run, _run_but_for_glue
     plain = _plain(window, path, tree, exactly) or _plain(window, path, tree, but_for_glue)
-    return plain or _longest(window, path, tree)
+    if plain:
+        return plain
+    longest = _longest(window, path, tree)
+    is_glued = any(row.glued for row in window)
+    moved = _plain(window, path, tree, _run_with_moved_glue) if is_glued else []
+    return moved if moved and len(moved) >= len(longest) else longest
 
 
 Run = Callable[[Sequence[Incoming], int, int, Path, TreeView], Matches]
@@ -71,6 +77,20 @@ def _run_but_for_glue(
         if tree.fingerprint(i) == window[row].fingerprint:
             found.append(Match(row, start + row, i))
         elif i not in tree.within(window[row].fingerprint):
+            return []
+    return found
+
+
+def _run_with_moved_glue(
+    window: Sequence[Incoming], length: int, start: int, path: Path, tree: TreeView
+) -> Matches:
+    """The same where text is glued to any of them, in the window or on the path."""
+    found = []
+    for row, i in enumerate(path.slice(start, start + length) if start >= 0 else ()):
+        said = window[row]
+        if tree.fingerprint(i) == said.fingerprint:
+            found.append(Match(row, start + row, i))
+        elif i not in tree.within(said.fingerprint) and tree.fingerprint(i) not in may_be(said):
             return []
     return found
 

@@ -84,7 +84,7 @@ class Prompt:
         """
         if len(self.messages) == 1 and self.character and self.user_name:
             yield replace(self, character=self.user_name, user_name=self.character).window
-        elif any(map(_is_led, self.window)):
+        elif any(map(is_led, self.window)):
             yield incoming(self._shown, ())
             yield incoming(self._shown, [name for name in self.names if name != self.user_name])
         if self.user_name:
@@ -98,7 +98,7 @@ class Prompt:
 
     def _named(self, row: Incoming) -> Incoming:
         """A row of the user's as it came when it was led by a name that nobody was known by."""
-        is_bare = row.role == "user" and not _is_led(row)
+        is_bare = row.role == "user" and not is_led(row)
         mark = fingerprint(row.role, f"{self.user_name}: {row.text}")
         return replace(row, fingerprint=mark) if is_bare else row
 
@@ -136,15 +136,19 @@ class Prompt:
         return Speakers((*shown[0], *first.users), (*shown[1], *first.characters))
 
     def _first_told(self, role: str, tree: TreeView) -> tuple[str, ...]:
-        """Names that lead, more than once, what nobody was known to have said: then no name was told or written."""
+        """Names that lead what nobody was known to have said, more than once or wherever anything known is shown:
+        then no name was told or written."""
         leads: Counter[str] = Counter()
+        least = 1
         whole = self._texts(role) if len(self.messages) > 1 else []
         for text in dict.fromkeys(part for said in whole for part in (said, *BLANK_LINE.split(said))):
             led = LIKE_A_NAME.match(text)
-            if led and led[1] not in self.names and not tree.ids_of(fingerprint(role, text)):
+            if tree.ids_of(fingerprint(role, text)):
+                least = 2
+            elif led and led[1] not in self.names:
                 said = tree.ids_of(fingerprint(role, text[led.end() :]))
                 leads[led[1]] += bool(said) and not any(map(tree.speaker, said))
-        return tuple(name for name, times in leads.items() if times > 1)
+        return tuple(name for name, times in leads.items() if times >= least)
 
     def _guessed(self, role: str) -> tuple[str, ...]:
         leads: Counter[str] = Counter()
@@ -174,7 +178,7 @@ def as_stored(row: Incoming, tree: TreeView, names: Sequence[str] = ()) -> Incom
     """
     if tree.ids_of(row.fingerprint):
         return row
-    if _is_led(row):
+    if is_led(row):
         for lead in _written_as(row.speaker):
             whole = fingerprint(row.role, f"{lead}:{row.text.lstrip()[len(row.speaker) + 1 :]}")
             if ids := tree.ids_of(whole):
@@ -224,7 +228,7 @@ def _written(
     """
     led = Counter(row.speaker for row in window if tree.ids_of(row.fingerprint))
     said = [
-        (row, {tree.speaker(i) for i in tree.ids_of(row.fingerprint)}) for row in told if not _is_led(row)
+        (row, {tree.speaker(i) for i in tree.ids_of(row.fingerprint)}) for row in told if not is_led(row)
     ]
     bare = Counter(
         name for row, names in said if len(names) == 1 for name in names if not prefix_of(row.text, names)
@@ -238,5 +242,6 @@ def _written_as(name: str) -> Sequence[str]:
     return [name] if form == name else [name, form]
 
 
-def _is_led(row: Incoming) -> bool:
+def is_led(row: Incoming) -> bool:
+    """Whether a row's text begins with its speaker's name."""
     return bool(prefix_of(row.text, [row.speaker] if row.speaker else []))

@@ -12,22 +12,26 @@ from memory.transcript import TreeView
 
 
 def line_elsewhere(window: Sequence[Incoming], path: Path, tree: TreeView) -> Path | None:
-    """The line of the newest user message of the window that the tree holds, off the session's path.
+    """The line of the newest user message of the window that the tree holds, off the session's path; where the path
+    has that one, of the newest reply off it that was given once.
 
     Where it leaves the path its head is the path's: what was deleted there is no part of the line either.
     """
-    for said in reversed(window):
-        ids = tree.ids_of(said.fingerprint) if said.role == "user" else ()
-        if ids:
-            line, parent = [ids[-1]], tree.parent(ids[-1])
-            dropped = _ancestors(path[0], tree)
-            while parent is not None and parent not in path and parent not in dropped:
-                line.append(parent)
-                parent = tree.parent(parent)
-            at = None if parent is None else path.position(parent)
-            head = [] if at is None else path.between(0, at + 1)
-            return Path([*head, *encode(reversed(line))])
-    return None
+    held = [(said.role, ids) for said in reversed(window) if (ids := tree.ids_of(said.fingerprint))]
+    newest = next((ids[-1] for role, ids in held if role == "user"), None)
+    if newest is None or newest in path:
+        replies = (ids[0] for role, ids in held if role == "assistant" and len(ids) == 1)
+        newest = next((i for i in replies if i not in path), newest)
+    if newest is None:
+        return None
+    line, parent = [newest], tree.parent(newest)
+    dropped = _ancestors(path[0], tree)
+    while parent is not None and parent not in path and parent not in dropped:
+        line.append(parent)
+        parent = tree.parent(parent)
+    at = None if parent is None else path.position(parent)
+    head = [] if at is None else path.between(0, at + 1)
+    return Path([*head, *encode(reversed(line))])
 
 
 def on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: Change) -> Alignment:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from memory.glue import joined
 from memory.incoming import Incoming, prefix_of, row_of
-from memory.names import as_stored
+from memory.names import as_stored, is_led
 from memory.transcript import TreeView
 
 MOST_NAMED = 9
@@ -56,7 +56,7 @@ def _laid(length: int, stored: Callable[[int, int], Incoming | None]) -> list[li
 def stored_part(row: Incoming, parts: Sequence[str], tree: TreeView) -> Incoming | None:
     """Some paragraphs of a row as a row, where the tree holds that."""
     part = row_part(row, parts, tree)
-    if len(parts) in range(2, MOST_NAMED):
+    if len(parts) in range(2, MOST_NAMED) or is_led(part):
         part = as_stored(part, tree, [row.speaker] if row.speaker else tree.speakers(row.role))
     return part if tree.ids_of(part.fingerprint) else None
 

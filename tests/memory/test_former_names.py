@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+from server.sessions.protocol import ChatEvent
 from server.sillytavern import Markers
 from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
 from tests.truth.chat import Chat, Said
@@ -227,3 +228,37 @@ async def test_what_a_name_that_is_told_later_led_is_found_by_its_meaning(memory
     kept = await ask(memory, chat, said, " Three.", strict, kind="continue")
     assert (kept.path[0].speaker, kept.path[0].unsettled) == ("Sam", True)
     assert not any(math.isnan(score) for score, _ in await memory.found(kept.session, "One."))
+
+
+async def test_a_name_leads_what_was_told_of_another_persona_where_it_is_merged(memory: Memory) -> None:
+    """The extension told whose it is; then the present persona's message, nobody's answer between, joined it."""
+    chat, merge = Chat(["Mira"], "chat-1", user="Sam"), Style(mode="merge", main="nobody")
+    said = said_by(("Mira", GREETING), ("Alex", "One."), ("Mira", "Two."), ("Sam", "Three."))
+    body = request(chat, said, merge, Wanted(speaker="Mira"), tag="extension")
+    assert await memory.ask(body, {}, ["Four."], Markers()) is not None
+    said += said_by(("Mira", "Four."))
+    messages = [{"role": s.role, "content": s.text, "name": s.speaker} for s in [*said[:2], *said[3:]]]
+    who = {"character": "Mira", "user_name": "Sam", "chat_file": "chat-1"}
+    told = ChatEvent.model_validate({"type": "delete", "messages": messages} | who)
+    assert await memory.tell("chat-1", told) is not None
+    shown = [*said[1:2], *said[3:], *said_by(("Sam", "Five."))]
+    kept = await memory.ask(
+        request(chat, shown, merge, Wanted(speaker="Mira"), tag="extension"), {}, ["Six."], Markers()
+    )
+    assert kept is not None
+    assert [plain(text) for text in texts(kept)] == [GREETING, "One.", "Three.", "Four.", "Five.", "Six."]
+
+
+async def test_a_chat_is_found_by_one_message_that_nobody_was_known_to_have_said(memory: Memory) -> None:
+    """Its speaker's name leads it now, for the user has another one; only replies and new messages are beside it."""
+    chat, unnamed = Chat(["Mira"], user="Alex"), Style(main="character")
+    said = said_by(("Mira", GREETING), ("Alex", "One."), ("Mira", "Two."), ("Alex", "Three."))
+    kept = await ask(memory, chat, said, "Four.", unnamed)
+    chat.user = "Sam"
+    more = said_by(("Mira", "Four."), ("Sam", "Go on."), ("Sam", "I see."))
+    again = await ask(memory, chat, [*said[2:], *more], "Five.", unnamed)
+    assert again.session.session_id == kept.session.session_id
+    assert [plain(text) for text in texts(again)] == [
+        *(GREETING, "One.", "Two.", "Three.", "Four."),
+        *("Go on.", "I see.", "Five."),
+    ]

@@ -150,3 +150,15 @@ async def test_a_phrase_that_a_line_says_twice_is_not_what_it_shares_with_anothe
     other = [character("Another beginning."), user("Go on."), character("One, rather."), user("Two.")]
     kept = await memory.turn([CARD, *other, user("Seven.")], ["Eight."], chat_id="chat-1")
     assert texts(kept) == [m["content"] for m in [*other, user("Seven."), character("Eight.")]]
+
+
+async def test_a_phrase_and_the_reply_to_it_are_the_line_that_has_both(memory: Memory) -> None:
+    """A branch with the chat's id said the phrase twice and was shown last; the chat was hidden but for the two."""
+    origin = [user("I see."), user("One.")]
+    await memory.turn([CARD, *origin], ["Two."], chat_id="chat-1")
+    branch = [user("I see."), user("I see.")]
+    await memory.turn([CARD, *branch], ["Three."], chat_id="chat-1")
+    await memory.turn([CARD, *branch, character("Three."), user("Six.")], ["Seven."], chat_id="chat-1")
+    back = [user("I see."), character("Two."), user("Four.")]
+    kept = await memory.turn([CARD, *back], ["Five."], chat_id="chat-1")
+    assert texts(kept) == ["I see.", "Two.", "Four.", "Five."]

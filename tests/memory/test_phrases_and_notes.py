@@ -306,3 +306,20 @@ async def test_a_note_that_stands_still_while_a_reply_is_asked_for_again_is_not_
         kept = await memory.ask(asked, {"x-chat-id": "chat-1"}, replies, Markers())
     assert kept is not None
     assert [m.unsettled for m in kept.path if NOTE in m.text] == [True]
+
+
+async def test_a_note_moves_between_two_exchanges_of_the_same_words(memory: Memory) -> None:
+    """The window begins with the first of them, which is shown without the note now; the second has it."""
+    first = [CARD, character(GREETING), user("One.")]
+    await memory.turn(first, ["Two."], chat_id="chat-1")
+    first = [*first, character("Two."), user("Go on.")]
+    await memory.turn(first, ["I see."], chat_id="chat-1")
+    noted = [CARD, character(GREETING), user("One."), character("Two."), user("Go on.", NOTE)]
+    await memory.turn([*noted, character("I see."), user("Go on.")], ["I see."], chat_id="chat-1")
+    moved = [CARD, user("Go on."), character("I see."), user("Go on.", "Another note."), character("I see.")]
+    kept = await memory.turn([*moved, user("Three.")], ["Four."], chat_id="chat-1")
+    assert [said.split("\n")[0] for said in texts(kept)] == [
+        *(GREETING, "One.", "Two."),
+        *("Go on.", "I see.", "Go on.", "I see."),
+        *("Three.", "Four."),
+    ]

@@ -87,7 +87,8 @@ class Chat:
     earlier: list[list[Shown]] = field(default_factory=list)
     """What had been shown before memory began the chat anew, each time."""
     left: list[list[Shown]] = field(default_factory=list)
-    """What had been shown before memory took the chat for another line, as of a branch, each time."""
+    """What had been shown before memory took the chat for another line, as of a branch, or left one behind, each
+    time."""
     held: list[Message] = field(default_factory=list)
     """What memory had of it after its last request."""
     settled_in_doubt: set[int] = field(default_factory=set)

@@ -59,6 +59,8 @@ class Compared:
         """Those that came with something that was stored, each with the characters it is of."""
         self.owners: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
         """Whose a session was at any time."""
+        self.lines_left: defaultdict[str, int] = defaultdict(int)
+        """How many lines memory has left behind, by tree."""
         self.kept_shown: list[Shown] = []
         """What the last request's session shows."""
         self.origins: defaultdict[Line, set[tuple[int, int]]] = defaultdict(set)
@@ -179,6 +181,9 @@ class Compared:
     def _remember(self, kept: Kept, shown: list[Shown], *, tells_id: bool = True) -> None:
         tree = kept.session.key.tree_id
         self._take_for_one(kept.session.session_id, shown)
+        if kept.lines_left > self.lines_left[tree]:
+            self.chat.left.append(self.chat.shown)
+        self.lines_left[tree] = kept.lines_left
         if self.chat.tree not in ("", tree):
             for said in self.chat.said:
                 said.gone = said.gone or said.hidden

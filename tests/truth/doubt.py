@@ -43,7 +43,8 @@ What DESIGN leaves open is settled here as follows.
 - Where a chat repeats itself, a window may begin at either of two equal places: of two neighbours that both
   say "yes" the user deleted one, or the older fell out of the window. Both requests are the same, so is
   what memory may make of them; the window has to go on from either place equally well. A branch that nothing
-  was shown of yet may begin at either place of its origin.
+  was shown of yet may begin at either place of its origin, or of the one that its origin branched off, where nothing
+  was shown of that either.
 - What is left of messages that memory saw merged, when one of them was deleted, is a changed message.
 - A branch whose first request replaces no more of its origin's end than an edit of the last messages does
   cannot be told from that edit: until then nothing else differs, and one session goes on. What either

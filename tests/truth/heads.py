@@ -106,19 +106,26 @@ class Heads(Telling):
         """What stands before later places at which the window may begin as well: the chat repeats itself, or the one
         does that it branched off."""
         rows = [(said.role, plain(said.text)) for said in self.window]
-        own, origin = len(self.head()), "" if self.chat.session_id else self.chat.main_chat
+        own = len(self.head())
         told = common(rows, lines_of(self.chat.shown)[own:])
         mine = {said.origin: said for said in self.chat.said}
         origins = (
             [Shown(mine[s.said.origin], s.text) for s in other.shown if s.said.origin in mine]
-            for other in self.chats
-            if origin and other.name == origin
+            for other in self._origins()
         )
         for shown in (self.chat.shown, *origins):
             lines = lines_of(shown)
             for start in range(own + 1, len(lines)):
                 if lines[start] == rows[0] and common(rows, lines[start:]) >= told:
                     yield shown[:start]
+
+    def _origins(self) -> Iterator[Chat]:
+        """The chat that one which nothing was shown of branched off; where nothing was shown of that either, the one
+        that it branched off too."""
+        chat, named = self.chat, {other.name: other for other in self.chats}
+        while not chat.session_id and chat.main_chat in named:
+            chat = named[chat.main_chat]
+            yield chat
 
     def edits_of_the_nearest(self, line: Sequence[Shown]) -> Iterator[list[Shown]]:
         """What stands before the window on a line, when its first rows replace the nearest messages of their roles

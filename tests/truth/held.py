@@ -42,6 +42,8 @@ class Kept:
 
     session: Session
     path: list[Message]
+    lines_left: int
+    """Lines of its tree that forks without id left behind."""
 
 
 class Held:
@@ -80,7 +82,9 @@ class Held:
         """A session as it is now."""
         session = await self.transcript.session(owner, session_id)
         assert session is not None
-        return Kept(session, await self.transcript.messages(session.key, list(session.path)))
+        messages = await self.transcript.messages(session.key, list(session.path))
+        lines = await self.transcript.lines(session.key)
+        return Kept(session, messages, sum(line.left_behind for line in lines))
 
     async def settle(self, key: TreeKey) -> None:
         """Work off the outbox of a tree."""
