@@ -227,9 +227,7 @@ def _written(
     What the name of such a one leads was typed so. A phrase that several said shows none of them without a name.
     """
     led = Counter(row.speaker for row in window if tree.ids_of(row.fingerprint))
-    said = [
-        (row, {tree.speaker(i) for i in tree.ids_of(row.fingerprint)}) for row in told if not is_led(row)
-    ]
+    said = [(row, {tree.speaker(i) for i in tree.ids_of(row.fingerprint)}) for row in told if not is_led(row)]
     bare = Counter(
         name for row, names in said if len(names) == 1 for name in names if not prefix_of(row.text, names)
     )
