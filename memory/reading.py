@@ -83,7 +83,7 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
     if not (row.glued or (row.merged and len(parts) > 1)):
         return [row]
     is_named = row.role not in reading.unnamed
-    stored = StoredRuns.of(row, parts, tree, is_named=is_named)
+    stored = StoredRuns.of(row, parts, path, tree, is_named=is_named)
     if stored.before[-1]:
         return [*stored.before[-1]]
     said = _without_glue(row, path, tree, reading) if row.glued else parts

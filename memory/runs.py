@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from memory.glue import joined
 from memory.incoming import Incoming, prefix_of, row_of
 from memory.names import as_stored, is_led
+from memory.path import Path
 from memory.transcript import TreeView
 
 MOST_NAMED = 9
@@ -22,8 +23,9 @@ class StoredRuns:
     after: Sequence[Sequence[Incoming]]
 
     @staticmethod
-    def of(row: Incoming, parts: Sequence[str], tree: TreeView, *, is_named: bool) -> StoredRuns:
-        """The fewest of each number of paragraphs, none where they are no messages and nothing else.
+    def of(row: Incoming, parts: Sequence[str], path: Path, tree: TreeView, *, is_named: bool) -> StoredRuns:
+        """Those of each number of paragraphs of which most are on the path, of such the fewest; none where they are no
+        messages and nothing else.
 
         A name before the first paragraph is not that of what follows, unless everybody `is_named`."""
         is_firsts = not is_named and row.text.lstrip().startswith(f"{row.speaker}:")
@@ -32,24 +34,31 @@ class StoredRuns:
         def stored(first: int, last: int) -> Incoming | None:
             return stored_part(rest if first else row, parts[first:last], tree)
 
+        def cost(way: Sequence[Incoming]) -> tuple[int, int]:
+            return sum(not any(i in path for i in tree.ids_of(one.fingerprint)) for one in way), len(way)
+
         end = len(parts)
-        after = _laid(end, lambda first, last: stored(end - last, end - first))
-        return StoredRuns(_laid(end, stored), [run[::-1] for run in after])
+        after = _laid(end, lambda first, last: stored(end - last, end - first), cost)
+        return StoredRuns(_laid(end, stored, cost), [run[::-1] for run in after])
 
 
-def _laid(length: int, stored: Callable[[int, int], Incoming | None]) -> list[list[Incoming]]:
-    """For 0 to `length` paragraphs the fewest messages, at least two, that they are; `stored` tells of a run of
-    them, first and past-the-last, which one it is."""
-    fewest: list[list[Incoming] | None] = [[]]
+def _laid(
+    length: int,
+    stored: Callable[[int, int], Incoming | None],
+    cost: Callable[[Sequence[Incoming]], tuple[int, int]],
+) -> list[list[Incoming]]:
+    """For 0 to `length` paragraphs the messages, at least two, that they are, those that cost least; `stored` tells
+    of a run of them, first and past-the-last, which one it is."""
+    least: list[list[Incoming] | None] = [[]]
     several: list[list[Incoming]] = [[]]
     for last in range(1, length + 1):
         ways = [
             [*before, part]
-            for first, before in enumerate(fewest)
+            for first, before in enumerate(least)
             if before is not None and (part := stored(first, last)) is not None
         ]
-        fewest.append(min(ways, key=len, default=None))
-        several.append(min((way for way in ways if len(way) > 1), key=len, default=[]))
+        least.append(min(ways, key=cost, default=None))
+        several.append(min((way for way in ways if len(way) > 1), key=cost, default=[]))
     return several
 
 

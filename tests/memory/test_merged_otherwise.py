@@ -181,3 +181,24 @@ async def test_a_file_that_holds_apart_what_came_with_a_note_between_is_the_live
     chat.said.append(Said("assistant", "Mira", ["Four"]))
     report = await memory.take_file(written(chat, makes_id=True), "Mira - 1.jsonl")
     assert report.sessions[0].id == kept.session.session_id
+
+
+async def test_messages_that_a_file_told_apart_are_those_when_they_come_as_one_again(memory: Memory) -> None:
+    """A request had shown two of them as one, with a note behind them, and not the chat's beginning; then the file."""
+    chat = Chat(["Mira"], name="Mira - 1")
+    lines = (GREETING, "One.", "Two.", "Three.", "Four.", "Five.")
+    chat.said = [
+        Said("assistant" if n in (0, 2) else "user", "Mira" if n in (0, 2) else USER, [text])
+        for n, text in enumerate(lines)
+    ]
+    merge, asked = Style(mode="merge"), Wanted(speaker="Mira", note="calm")
+    noted = request(chat, chat.said[3:], Style(mode="merge", note_depth=1), asked)
+    kept = await memory.ask(noted, {}, ["Six."], Markers())
+    assert kept is not None
+    chat.said.append(Said("assistant", "Mira", ["Six."]))
+    report = await memory.take_file(written(chat, makes_id=False), "Mira - 1.jsonl")
+    assert [found.id for found in report.sessions] == [kept.session.session_id]
+    shown = [*chat.said[3:], Said("user", USER, ["Seven."])]
+    kept = await memory.ask(request(chat, shown, merge, asked), {}, ["Eight."], Markers())
+    assert kept is not None
+    assert texts(kept) == [*(one.text for one in chat.said), "Seven.", "Eight."]

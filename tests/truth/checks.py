@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from memory.stored import Message
-from tests.truth.chat import NAMES
 from tests.truth.held import Kept
-from tests.truth.lines import BLANK_LINE, Line, is_led, lines_of, merged, near, plain, said_in
+from tests.truth.lines import Line, is_led, is_of_nobody, lines_of, merged, near, plain, said_in
 from tests.truth.memory_under_test import Memory, as_delivered
 from tests.truth.world import World
 
@@ -24,18 +22,10 @@ async def holds_nothing_twice(world: World) -> None:
     tree = await world.memory.stored(kept.session.key)
     seen: Counter[tuple[Line, str]] = Counter()
     for message in (m for m in tree if not m.unsettled and said_in(m)):
-        written = message.text if _is_of_nobody(message) else ""
+        written = message.text if is_of_nobody(message) else ""
         seen[(message.role, plain(message.text)), written] += 1
     for (line, _), times in seen.items():
         assert times <= max(1, len(world.origins.get(line, ()))), f"memory has {line} {times} times"
-
-
-def _is_of_nobody(message: Message) -> bool:
-    """Whether a name leads a message of the user's that nobody was known by when it came, or a later part of one
-    that came merged: it is a part of the text."""
-    later = BLANK_LINE.split(message.text)[1:]
-    is_led_inside = any(part.startswith(f"{name}: ") for part in later for name in NAMES)
-    return message.role == "user" and (is_led(message) or is_led_inside)
 
 
 async def is_as_fresh(world: World, fresh: Memory) -> None:

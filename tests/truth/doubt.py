@@ -54,7 +54,8 @@ What DESIGN leaves open is settled here as follows.
   a reply swiped back that the line left behind ended with, its window goes on from both lines; it may be
   taken for the one with which it has at least as much in common. Its file may be an older copy of the line left
   behind, for that one may have the file's name.
-- Groups may have chats of one name: a file that shows nothing of a group's chat may be another group's.
+- Groups may have chats of one name: a file that shows nothing of a group's chat, or of what memory has of it but
+  under a name that nobody told, may be another group's.
 - A chat's file that lacks what memory has of later is an older copy of the chat. One that holds nothing but
   what a chat that it branched off begins with is that one's, unless ids tell.
 - A branch with the id of its origin whose first request has nothing in common with that but a phrase, behind an

@@ -11,7 +11,7 @@ from memory.stored import Message
 from tests.truth.chat import Chat, Shown
 from tests.truth.chat_file import written
 from tests.truth.held import Kept
-from tests.truth.lines import common, difference, lines_of, merged, plain, said_in
+from tests.truth.lines import common, difference, is_of_nobody, lines_of, merged, plain, said_in
 from tests.truth.memory_under_test import Memory
 from tests.truth.user import User
 
@@ -46,9 +46,12 @@ class Files(User):
             self._compare_file(kept, was)
 
     def _may_be_another_groups(self) -> bool:
-        """Whether a group's file has nothing of what memory was shown: other groups may have a chat of that name."""
+        """Whether a group's file has nothing of what memory was shown, or of what it has but under a name that nobody
+        told: other groups may have a chat of that name."""
         rows = lines_of([Shown(said, said.text) for said in self.chat.visible])
-        return len(self.chat.characters) > 1 and not common(rows, lines_of(self.chat.shown))
+        held = [(message.role, said_in(message)) for message in self.chat.held if not is_of_nobody(message)]
+        none_held = not common(rows, held) and not common(merged(rows), merged(held))
+        return len(self.chat.characters) > 1 and (none_held or not common(rows, lines_of(self.chat.shown)))
 
     def _may_be_what_was_left(self, before: Mapping[str, Kept]) -> bool:
         """Whether a chat with an id that branches inherit left a line by a deletion, and shows an end that it never

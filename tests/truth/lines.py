@@ -44,6 +44,14 @@ def is_led(message: Message) -> bool:
     return any(message.text.startswith(f"{name}: ") for name in NAMES if name != message.speaker)
 
 
+def is_of_nobody(message: Message) -> bool:
+    """Whether a name leads a message of the user's that nobody was known by when it came, or a later part of one
+    that came merged: it is a part of the text."""
+    later = BLANK_LINE.split(message.text)[1:]
+    is_led_inside = any(part.startswith(f"{name}: ") for part in later for name in NAMES)
+    return message.role == "user" and (is_led(message) or is_led_inside)
+
+
 def role_of(shown: Shown) -> str:
     """Its message's role."""
     return shown.said.role
