@@ -101,8 +101,10 @@ def _align(
 
 
 def _tells(found: Matches, window: Sequence[Incoming], tree: TreeView) -> bool:
-    """Whether anything was found besides phrases that the tree holds more than once."""
-    return any(len(tree.ids_of(window[match.row].fingerprint)) == 1 for match in found)
+    """Whether anything was found besides phrases that the tree holds more than once, and besides the newest message
+    alone: that may be said anew."""
+    telling = [match for match in found if len(tree.ids_of(window[match.row].fingerprint)) == 1]
+    return len(telling) > 1 or any(match.row < len(window) - 1 for match in telling)
 
 
 def _shown_again(found: Alignment, reading: Reading, tree: TreeView) -> list[Settled]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
@@ -16,11 +17,11 @@ from memory.align import Aligner, Alignment, align, with_moved
 from memory.assigned import AssignedTurns
 from memory.files import safe_name
 from memory.glue import unled
-from memory.incoming import text_of, without
+from memory.incoming import BLANK_LINE, text_of, without
 from memory.names import Prompt
 from memory.path import Path
 from memory.settled import renamed_by
-from memory.stored import Session, TreeKey
+from memory.stored import Message, Session, TreeKey
 from memory.transcript import Transcript
 from nodes.history import newest_index
 
@@ -91,8 +92,7 @@ class Reconcile:
             return alignment
         system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] in SYSTEM_ROLES)
         absent = await self.transcript.messages(key, alignment.holes)
-        said = {m.id: without(m.speaker, m.text.strip()) for m in absent}
-        moved = {i for i, text in said.items() if text and unled(text) in system}
+        moved = _moved_into(system, absent)
         return with_moved(alignment, moved) if moved else alignment
 
     async def _aligned(self, turn: Turn, key: TreeKey, session: Session | None) -> Alignment:
@@ -106,6 +106,22 @@ class Reconcile:
         path = session.path if session else Path([])
         window = prompt.window_in(tree)
         return self.align(window, path, tree, pinned=pinned, continues=continues, again=turn.again)
+
+
+def _moved_into(system: str, absent: Sequence[Message]) -> set[int]:
+    """Which messages of a path a system text shows: of those with the same words the last ones, as many as it does.
+
+    A front-end may write them without their blank lines.
+    """
+    lines, times, moved = BLANK_LINE.sub("\n", system), dict[str, int](), set[int]()
+    for message in reversed(absent):
+        text = BLANK_LINE.sub("\n", unled(without(message.speaker, message.text.strip())))
+        if text not in times:
+            times[text] = len(re.findall(rf"(?<!\w){re.escape(text)}(?!\w)", lines)) if text else 0
+        times[text] -= 1
+        if times[text] >= 0:
+            moved.add(message.id)
+    return moved
 
 
 def prompt_of(turn: Turn) -> Prompt:

@@ -162,3 +162,34 @@ async def test_a_phrase_and_the_reply_to_it_are_the_line_that_has_both(memory: M
     back = [user("I see."), character("Two."), user("Four.")]
     kept = await memory.turn([CARD, *back], ["Five."], chat_id="chat-1")
     assert texts(kept) == ["I see.", "Two.", "Four.", "Five."]
+
+
+async def test_a_phrase_that_is_new_is_not_what_tells_the_line(memory: Memory) -> None:
+    """The chat's end is shown, and a phrase that only the branch with its id has said so far."""
+    begun = [character(GREETING), user("One.")]
+    origin = [*begun, character("Two."), user("Three.")]
+    await memory.turn([CARD, *origin], ["Four."], chat_id="chat-1")
+    branch = [*begun, character("Five."), user("Six.")]
+    await memory.turn([CARD, *branch], ["Seven."], chat_id="chat-1")
+    await memory.turn([CARD, *branch, character("Seven."), user("Go on.")], ["Eight."], chat_id="chat-1")
+    back = [*origin[3:], character("Four."), user("Go on.")]
+    kept = await memory.turn([CARD, *back], ["Nine."], chat_id="chat-1")
+    assert texts(kept) == [GREETING, "One.", "Two.", "Three.", "Four.", "Go on.", "Nine."]
+
+
+async def test_of_two_messages_of_the_same_words_one_is_moved(memory: Memory) -> None:
+    """The other one is hidden, and an extension shows the later one in the system prompt, without its blank line."""
+    said = [
+        character(GREETING),
+        user("I see.\n\nWell."),
+        character("One."),
+        user("Two."),
+        character("Three."),
+    ]
+    said = [*said, user("I see.\n\nWell."), character("Four."), user("Five.")]
+    await memory.turn([CARD, *said], ["Six."], chat_id="chat-1")
+    moved = {"role": "system", "content": "Past events:\nAlex: I see.\nWell."}
+    window = [CARD, moved, said[0], *said[2:5], *said[6:], character("Six."), user("Seven.")]
+    kept = await memory.turn(window, ["Eight."], chat_id="chat-1")
+    shown = [*said[:1], *said[2:], character("Six."), user("Seven."), character("Eight.")]
+    assert texts(kept) == [m["content"] for m in shown]

@@ -74,7 +74,7 @@ What DESIGN leaves open is settled here as follows.
 - Whose a message is that a note stands before is not told until a request shows it without the note. One that
   memory first saw merged with another persona's before it is that one's, also once that other one is deleted.
 - A phrase that another persona said before, where that was deleted, is that one's message come back; so is one
-  that another persona said in the chat that this one branched off.
+  that another persona said in the chat that this one branched off, or in a branch of this one.
 - Where names lead all messages, what stands before the first known name of a merged message was glued to it.
   What the user said under a persona that no stored request told is taken for that too, before a message of
   the present one's: where memory begins a chat anew, what requests told of the chat before is not known.
