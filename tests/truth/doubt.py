@@ -158,6 +158,8 @@ class Doubt(Heads):
         for other in (*self.lines_that_may_be_meant(), *self.lines_beside_a_file()):
             for head in self.heads_of(other.shown):
                 yield head + rest
+        for head in self.heads_as_others_show():
+            yield head + rest
         for nearest in self.edits_by_a_branch():
             yield nearest + rest
         for left in (left for other in self.chat.one_with for left in other.left):

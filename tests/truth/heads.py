@@ -92,6 +92,16 @@ class Heads(Telling):
         for cut in range(1, 1 + len(list(merged_with)) if self.merging else 1):
             yield head[:-cut]
 
+    def heads_as_others_show(self) -> Iterator[list[Shown]]:
+        """What stands before the window, as another chat with this one's id shows the beginning that both have."""
+        order, mine = {said.origin: n for n, said in enumerate(self.chat.said)}, self.head()
+        for other in self.with_its_id():
+            theirs = {s.said.origin: s for s in other.shown if s.said.origin in order}
+            both = [order[s.said.origin] for s in mine if s.said.origin in theirs]
+            ends = max(both, default=-1)
+            begun = [Shown(self.chat.said[order[o]], s.text) for o, s in theirs.items() if order[o] <= ends]
+            yield [*begun, *(s for s in mine if order[s.said.origin] > ends)]
+
     def edits_by_a_branch(self) -> Iterator[list[Shown]]:
         """What stands before the window on the line of a chat whose id this one inherited, when its first request has
         nothing in common with that but a phrase, behind an edited message."""
