@@ -94,13 +94,14 @@ class Heads(Telling):
 
     def heads_as_others_show(self) -> Iterator[list[Shown]]:
         """What stands before the window, as another chat with this one's id shows the beginning that both have."""
-        order, mine = {said.origin: n for n, said in enumerate(self.chat.said)}, self.head()
+        order, head = {said.origin: n for n, said in enumerate(self.chat.said)}, self.head()
         for other in self.with_its_id():
-            theirs = {s.said.origin: s for s in other.shown if s.said.origin in order}
-            both = [order[s.said.origin] for s in mine if s.said.origin in theirs]
-            ends = max(both, default=-1)
-            begun = [Shown(self.chat.said[order[o]], s.text) for o, s in theirs.items() if order[o] <= ends]
-            yield [*begun, *(s for s in mine if order[s.said.origin] > ends)]
+            theirs = [s for s in other.shown if s.said.origin in order]
+            both = {s.said.origin for s in theirs}
+            own = head[max((n for n, s in enumerate(head, 1) if s.said.origin in both), default=0) :]
+            ends = order[next((s.said for s in own), self.window[0]).origin]
+            begun = [Shown(self.chat.said[at], s.text) for s in theirs if (at := order[s.said.origin]) < ends]
+            yield [*begun, *own]
 
     def edits_by_a_branch(self) -> Iterator[list[Shown]]:
         """What stands before the window on the line of a chat whose id this one inherited, when its first request has
