@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from graph.state import TurnState
 from memory.begun_anew import Beginning, Marks, beginning_of, may_have_been, stored_beginning
-from memory.incoming import row_of, text_of
+from memory.incoming import prefix_of, row_of, text_of
 from memory.path import Path
 from memory.read_rows import may_be
 from memory.rows import Ids
@@ -94,8 +95,7 @@ def begins_with(state: TurnState, tree: TreeView) -> Beginning | None:
         if i > 0:
             return tree.role(i), frozenset(tree.fingerprints_of(i))
         row = state.window[-i - 1]
-        text = row.get("text") or text_of(state.messages[row["index"]].get("content"))
-        shown = row_of(row["role"], row["speaker"], text, [])
+        shown = row_of(row["role"], row["speaker"], _text_of(row, state), [])
         return row["role"], frozenset(
             may_be(replace(shown, fingerprint=row["fingerprint"], glued=row["unsettled"]))
         )
@@ -108,8 +108,15 @@ def begins_with(state: TurnState, tree: TreeView) -> Beginning | None:
 def is_group(state: TurnState) -> bool:
     """Whether the request says so, or names more characters than the one that answers, under either name.
 
-    Who speaks for the user is none: a persona that the user had is named as well.
+    Who speaks for the user is none: a persona that the user had is named as well, or leads what was stored so.
     """
-    users = {row["speaker"] for row in state.window if row["role"] == "user"} | {state.user_name}
+    theirs = [row for row in state.window if row["role"] == "user"]
+    heard = {row["speaker"] for row in state.window} - {row["speaker"] for row in theirs}
+    users = {row["speaker"] or prefix_of(_text_of(row, state), state.names) for row in theirs} - heard
+    users.add(state.user_name)
     answers = {state.character, state.card.get("name")}
     return state.is_group or bool(set(state.names) - users - answers)
+
+
+def _text_of(row: Mapping[str, Any], state: TurnState) -> str:  # Any: a row of the window is JSON
+    return row.get("text") or text_of(state.messages[row["index"]].get("content"))

@@ -262,3 +262,15 @@ async def test_a_chat_is_found_by_one_message_that_nobody_was_known_to_have_said
         *(GREETING, "One.", "Two.", "Three.", "Four."),
         *("Go on.", "I see.", "Five."),
     ]
+
+
+async def test_a_persona_that_was_never_stored_makes_no_group(memory: Memory) -> None:
+    """Nothing had been answered while it was the user's; names lead all that is said."""
+    chat, named = Chat(["Mira"], "chat-1"), Style(names="content", main="nobody")
+    said = said_by(("Mira", GREETING), ("Sam", "One."), ("Sam", "Two."))
+    for reply in ("Three.", "Four."):
+        body = request(chat, said, named, Wanted(speaker="Mira"), tag="extension")
+        kept = await memory.ask(body, {}, [reply], Markers())
+        assert kept is not None
+        assert not kept.session.is_group
+        said += said_by(("Mira", reply))
