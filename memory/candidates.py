@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from memory.align import Alignment
 from memory.incoming import Incoming
+from memory.name_field import are_others
 from memory.places import begun_with
 from memory.read_rows import may_be
 from memory.stored import Session
@@ -90,7 +91,9 @@ def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming])
     if len(window) == 1:
         return bool(matched_users) and alignment.change == "retry"
     if not alignment.head:
-        return bool(matched_users)
+        return bool(matched_users) and (
+            alignment.matched >= SHARED_BY_A_FORK or _is_said_by_them(alignment, tree)
+        )
     if alignment.matched < 2 and all(row.role == "assistant" for row in window[1:]):
         return False
     known = [n for n, i in enumerate(alignment.rows) if i is not None]
@@ -103,6 +106,13 @@ def _identifies(alignment: Alignment, tree: TreeView, glued: Sequence[Incoming])
     is_told = alignment.matched >= len(window) - 1 or any(window[n].role == "user" for n in telling)
     goes_on = matched_users > 0 and alignment.apart_from_holes in ("append", "retry")
     return (goes_on and (is_told or bool(glued))) or len(telling) + len(glued) >= TELLING
+
+
+def _is_said_by_them(alignment: Alignment, tree: TreeView) -> bool:
+    """Whether any message of the user's is known that another user is not known to have said."""
+    said = zip(alignment.window, alignment.rows, strict=True)
+    theirs = [(row, i) for row, i in said if row.role == "user" and i is not None]
+    return not theirs or not all(are_others(row.speaker, tree.speaker(i)) for row, i in theirs)
 
 
 def may_be_first(alignment: Alignment) -> bool:

@@ -274,3 +274,16 @@ async def test_a_persona_that_was_never_stored_makes_no_group(memory: Memory) ->
         assert kept is not None
         assert not kept.session.is_group
         said += said_by(("Mira", reply))
+
+
+async def test_another_users_chat_that_begins_with_the_same_phrase_is_another(memory: Memory) -> None:
+    """The prompt tells who said it; the other chat's greeting is deleted."""
+    chat, single = Chat(["Mira"], "chat-1", user="Sam"), Style(mode="single")
+    said = said_by(("Mira", GREETING), ("Sam", "Nods."))
+    first = await ask(memory, chat, said, "One.", single)
+    messages = [{"role": "user", "content": "Nods."}, {"role": "assistant", "content": "One."}]
+    await memory.tell("chat-1", ChatEvent.model_validate({"type": "delete", "messages": messages}))
+    other = Chat(["Mira"])
+    kept = await ask(memory, other, said_by(("Mira", GREETING), ("Alex", "Nods.")), "Two.", single)
+    assert kept.session.session_id != first.session.session_id
+    assert [message.speaker for message in kept.path] == ["Mira", "Alex", "Mira"]
