@@ -86,7 +86,7 @@ class Files(User):
         others = [left for other in self._alike() for left in other.left]
         if any(got == lines_of(left) for left in others) and got != lines_of(self.chat.shown):
             return
-        if kept.session.session_id == self.chat.session_id:
+        if kept.session.session_id == self.chat.session_id or got == lines_of(self.chat.shown):
             self.requests += 1
             self._remember(kept, self.chat.shown, tells_id=tells_id)
             return

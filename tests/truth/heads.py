@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from itertools import groupby, takewhile
 
-from tests.truth.chat import Chat, Shown
+from tests.truth.chat import Chat, Said, Shown
 from tests.truth.lines import COMMON, common, lines_of, merged, plain, role_of, said_in
 from tests.truth.telling import Telling
 
@@ -141,20 +141,26 @@ class Heads(Telling):
     def edits_of_the_nearest(self, line: Sequence[Shown]) -> Iterator[list[Shown]]:
         """What stands before the window on a line, when its first rows replace the nearest messages of their roles
         before the first one that is known: the last one that said it, where it is a phrase that is said again, also
-        now."""
+        now. What is merged is one row."""
+        yield from self._edits(line, [[said] for said in self.window])
+        if self.merging:
+            runs = groupby(self.window, key=lambda said: said.role)
+            yield from self._edits(line, [list(run) for _, run in runs])
+
+    def _edits(self, line: Sequence[Shown], window: Sequence[Sequence[Said]]) -> Iterator[list[Shown]]:
         shown, lines = {id(s.said): s.text for s in line}, lines_of(line)
         held = {(message.role, said_in(message)) for message in self.chat.held}
-        rows = [(said.role, plain(said.text)) for said in self.window]
+        rows = [(row[0].role, " ".join(plain(said.text) for said in row)) for row in window]
         places = {id(s.said): n for n, s in enumerate(line)}
-        same = (shown.get(id(said)) == said.text for said in self.window)
+        same = (all(shown.get(id(said)) == said.text for said in row) for row in window)
         known = [n for n, is_same in enumerate(same) if is_same and (not self.merging or rows[n] in held)][:1]
         phrase = [n for n, row in enumerate(rows) if row[1] in COMMON and row in lines][:1]
         for first in {*known, *phrase} - {0}:
-            starts = {places[id(self.window[first])]} if first in known else set()
+            starts = {places[id(window[first][0])]} if first in known else set()
             if rows[first][1] in COMMON:
                 starts |= {n for n, said in enumerate(lines) if said == rows[first]}
             for head in starts:
-                for said in reversed(self.window[:first]):
-                    nearest = (n for n in reversed(range(head)) if line[n].said.role == said.role)
+                for row in reversed(window[:first]):
+                    nearest = (n for n in reversed(range(head)) if line[n].said.role == row[0].role)
                     head = next(nearest, head)
                 yield list(line[:head])
