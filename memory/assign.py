@@ -128,8 +128,8 @@ class Assigner:
         return Assignment(session.key, session.session_id, session, alignment, pinned=True)
 
     async def _on_its_line(self, named: Session, request: Request) -> Assignment:
-        """The chat's session, or a line that was left, where the window clearly shows that one: branches
-        inherit the id of their origin."""
+        """The chat's session, or another line with its id, where the window clearly shows that one: branches
+        inherit the id of their origin. One that was left must show more than an edit of the session would."""
         on = await self._on(named, request)
         if not on.alignment.left or request.is_lone:
             return on
@@ -142,7 +142,8 @@ class Assigner:
             found = self.candidate(line, tree, shown)
             if (here.is_fork or not found.is_fork) and (best is None or found.rank() > best.rank()):
                 best = found
-        more = TELLING_ROWS if here.common() and not here.is_fork else 0
+        goes_on = best is not None and best.is_plain() and not (best.session.left_behind or here.is_plain())
+        more = TELLING_ROWS if here.common() and not (here.is_fork or goes_on) else 0
         if best is None or not best.common() or best.common() < here.common() + max(more, best.is_fork):
             return on
         return await self._on(best.session, request)

@@ -115,7 +115,8 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
 def _same(old: Session, line: SessionLine, path: Path) -> bool:
     named = line.chat_id in ("", old.chat_id) and line.character in ("", old.character)
     named = named and line.avatar in (None, old.avatar)
-    return named and line.forked_from == old.forked_from and path.ranges == old.path.ranges
+    stands = line.forked_from == old.forked_from and line.left_behind == old.left_behind
+    return named and stands and path.ranges == old.path.ranges
 
 
 def write_bulk(

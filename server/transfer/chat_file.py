@@ -100,8 +100,9 @@ def is_message(entry: dict[str, Any]) -> bool:
 
 
 def is_header(entry: dict[str, Any]) -> bool:
-    """Whether a line begins a chat (Any: JSON)."""
-    return not is_message(entry) and ("chat_metadata" in entry or "user_name" in entry)
+    """Whether a line begins a chat (Any: JSON). Older group files have a chat's metadata too."""
+    begins = "chat_metadata" in entry or "user_name" in entry
+    return begins and not is_message(entry) and "members" not in entry
 
 
 def read_chat(lines: Iterable[tuple[int, dict[str, Any] | str]], about: About) -> ChatFile:
