@@ -235,7 +235,16 @@ def _is_theirs(candidate: Candidate, request: Request) -> bool:
     session = candidate.session
     if session.person and session.person != request.user:
         return False
-    return _may_have(session, request) or candidate.alignment.matched >= SHARED_BY_A_FORK
+    return _may_have(session, request) or _is_of_one_renamed(candidate.alignment)
+
+
+def _is_of_one_renamed(alignment: Alignment) -> bool:
+    """Whether a window shows a chat under another character's name: what the user says to one may be said to another
+    too, so that most of the replies are the same."""
+    replies = [
+        i is not None for row, i in zip(alignment.window, alignment.rows, strict=True) if row.role != "user"
+    ]
+    return alignment.matched >= SHARED_BY_A_FORK and 2 * sum(replies) > len(replies)
 
 
 def _may_have(session: Session, request: Request) -> bool:

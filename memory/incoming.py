@@ -155,7 +155,7 @@ class _Cast:
         names = [*self.always.of(role), *self.now_and_then.of(role)]
         if not names:
             return [text]
-        parts = BLANK_LINE.split(text)
+        parts = led_paragraphs(text, names)
         starts = [n for n, part in enumerate(parts) if prefix_of(part, names)]
         has_glue_before = glued and bool(self.always.of(role))
         is_led = not starts and LIKE_A_NAME.match(text) is not None
@@ -182,8 +182,9 @@ def _cast(
     heard = [text for text in texts["assistant"] if text.strip()]
     if not heard or not all(prefix_of(text, [*told.characters, *others.characters]) for text in heard):
         return _Cast(now_and_then=others)
-    users = [BLANK_LINE.split(text) for text in texts["user"] if text.strip()]
-    led = sum(any(prefix_of(part, [*told.users, *others.users]) for part in parts) for parts in users)
+    theirs = [*told.users, *others.users]
+    users = [led_paragraphs(text, theirs) for text in texts["user"] if text.strip()]
+    led = sum(any(prefix_of(part, theirs) for part in parts) for parts in users)
     is_led = 2 * led > len(users) and any(prefix_of(part, told.users) for parts in users for part in parts)
     return _Cast(Speakers(told.users if is_led else (), told.characters), others)
 
@@ -208,7 +209,7 @@ def _single(
     else's gets the name of the one who has its role now before its own.
     """
     known = [*names, *others.users, *others.characters]
-    parts = BLANK_LINE.split(text.strip())
+    parts = led_paragraphs(text.strip(), known)
     speakers = [prefix_of(part, known) for part in parts]
     begins = parts[0] == BEGINNING
     heads = [n for n, part in enumerate(parts) if BRACKETED.fullmatch(part) and any(speakers[n + 1 : n + 2])]
@@ -237,6 +238,18 @@ def leading(role: str, names: Sequence[str], user_name: str, character: str) -> 
     """The names that may lead a message of this role: in a chat of two the character's leads none of the user's."""
     of_two = role == "user" and character != user_name and set(names) <= {character, user_name}
     return [name for name in names if name != character] if of_two else names
+
+
+def led_paragraphs(text: str, names: Sequence[str]) -> list[str]:
+    """A text's paragraphs. A name that stands alone leads the next one, for a message may begin with an empty line;
+    where that has a name too, nothing was said under it."""
+    found: list[str] = []
+    alone = ""
+    for part in BLANK_LINE.split(text):
+        said = f"{alone} {part}" if alone and not prefix_of(part, names) else part
+        alone = said.strip() if said.rstrip().endswith(":") and said.strip()[:-1] in names else ""
+        found += [] if alone else [said]
+    return [*found, alone] if alone else found
 
 
 def row_of(role: str, name: str, text: str, names: Sequence[str], index: int = 0) -> Incoming:

@@ -74,11 +74,17 @@ def _run_but_for_glue(
         return []
     found = []
     for row, i in enumerate(path.slice(start, start + length)):
-        if tree.fingerprint(i) == window[row].fingerprint:
+        if tree.fingerprint(i) == window[row].fingerprint and not _is_anothers(window[row], i, tree):
             found.append(Match(row, start + row, i))
         elif i not in tree.within(window[row].fingerprint):
             return []
     return found
+
+
+def _is_anothers(row: Incoming, message_id: int, tree: TreeView) -> bool:
+    """Whether a message was said by somebody else than a row of the same words, which somebody may have said too."""
+    is_other = are_others(row.speaker, tree.speaker(message_id))
+    return is_other and len(tree.ids_of(row.fingerprint)) > 1
 
 
 def _run_with_moved_glue(
@@ -133,7 +139,8 @@ def _settled(
     found: Matches, window: Sequence[Incoming], places: _Places, length: int, tree: TreeView
 ) -> Matches:
     """Where a phrase was matched that was said more than once, take the pair, of this phrase or of another
-    message beside it, that leaves its neighbourhood most even; of such the one that goes on from the match before."""
+    message beside it, that nobody else said and that leaves its neighbourhood most even; of such the one that goes on
+    from the match before."""
     for n, match in enumerate(found):
         fingerprint = window[match.row].fingerprint
         if len(places.rows[fingerprint]) == 1 and _times_said(fingerprint, tree) == 1:
@@ -151,8 +158,8 @@ def _settled(
         found[n] = min(
             [match, *choices],
             key=lambda m: (
-                _unevenness(before, m, after),
                 are_others(window[m.row].speaker, tree.speaker(m.message_id)),
+                _unevenness(before, m, after),
                 before is None or m.row - before.row != m.position - before.position,
                 -m.position,
             ),

@@ -6,6 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
+
+from memory.incoming import without
 from server.sessions.protocol import ChatEvent
 from server.sillytavern import Markers
 from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character, texts, user
@@ -287,3 +290,49 @@ async def test_another_users_chat_that_begins_with_the_same_phrase_is_another(me
     kept = await ask(memory, other, said_by(("Mira", GREETING), ("Alex", "Nods.")), "Two.", single)
     assert kept.session.session_id != first.session.session_id
     assert [message.speaker for message in kept.path] == ["Mira", "Alex", "Mira"]
+
+
+@pytest.mark.parametrize(
+    "style", [Style(mode="single"), replace(SEMI, names="content")], ids=["single", "semi"]
+)
+@pytest.mark.parametrize("who", ["Alex", "Mira"])
+async def test_a_message_that_begins_with_an_empty_line_is_its_speakers(
+    memory: Memory, style: Style, who: str
+) -> None:
+    """Its name is written before the empty line."""
+    chat = Chat(["Mira"], "chat-1", user="Alex")
+    said = said_by(
+        ("Mira", GREETING), ("Alex", "One."), ("Mira", "Two."), ("Alex", "Three."), ("Mira", "Four.")
+    )
+    n = 1 if who == "Alex" else 2
+    said[n] = Said(said[n].role, who, [f"\n\n{said[n].text}\n\nWell."])
+    kept = await ask(memory, chat, [*said, *said_by(("Alex", "Five."))], "Six.", style)
+    shown = [
+        (message.speaker, without(message.speaker, message.text.strip()).split()) for message in kept.path
+    ]
+    assert shown[:-2] == [(one.speaker, one.text.split()) for one in said]
+    assert shown[-2:] == [("Alex", ["Five."]), ("Mira", ["Six."])]
+
+
+async def test_of_equal_answers_of_a_groups_members_the_one_that_is_deleted_goes(memory: Memory) -> None:
+    """The prompt names who said each."""
+    names = ("Mira", "Tobias", "Anna")
+    chat, said = Chat([*names], "chat-1", user="Alex"), said_by(("Mira", GREETING), ("Alex", "Who comes?"))
+    said += [Said("assistant", name, ["Nods."]) for name in names]
+    await ask(memory, chat, said[:-1], "Nods.", speaker="Anna")
+    del said[3]
+    kept = await ask(memory, chat, [*said, *said_by(("Alex", "I go."))], "Bye.")
+    assert [message.speaker for message in kept.path if message.text.endswith("Nods.")] == ["Mira", "Anna"]
+
+
+async def test_what_the_user_said_to_another_character_too_makes_them_no_one_renamed(memory: Memory) -> None:
+    """Three messages in the same words, and one short reply; memory sees the second chat late."""
+    chats = {}
+    for who in ("Mira", "Tobias"):
+        answered = [("One.", f"{who} nods."), ("Two.", "..."), ("Three.", f"{who} laughs.")]
+        said = [Said("assistant", who, [f"{who} waves."])]
+        for asked, reply in answered:
+            said += [Said("user", "Alex", [asked]), Said("assistant", who, [reply])]
+        chats[who] = await ask(memory, Chat([who]), said[:-1], said[-1].text, speaker=who)
+    assert chats["Mira"].session.key != chats["Tobias"].session.key
+    assert {message.speaker for message in chats["Tobias"].path} == {"Tobias", "Alex"}
