@@ -132,7 +132,8 @@ def _matched(
     on_path = {i for i in rows if i is not None}
     tail_rows = range(found[-1].row + 1, len(window))
     tail = path.slice(found[-1].position + 1)
-    left_users = sum(tree.role(i) == "user" for i in tail)
+    with_glue = {mark for row in tail_rows if window[row].glued for mark in may_be(window[row])}
+    left_users = users_of([i for i in tail if tree.fingerprint(i) not in with_glue], tree)
     base = _tail_change([window[r] for r in tail_rows], [rows[r] for r in tail_rows], tail, left_users)
     if base == "append" and not tail and not tail_rows and (window[-1].role == "user" or continues):
         base = "retry"

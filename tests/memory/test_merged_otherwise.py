@@ -202,3 +202,15 @@ async def test_messages_that_a_file_told_apart_are_those_when_they_come_as_one_a
     kept = await memory.ask(request(chat, shown, merge, asked), {}, ["Eight."], Markers())
     assert kept is not None
     assert texts(kept) == [*(one.text for one in chat.said), "Seven.", "Eight."]
+
+
+async def test_a_chat_that_was_imported_goes_on_with_a_note_in_its_one_message(memory: Memory) -> None:
+    """Two more messages follow it, so that more comes than an edit brings."""
+    chat, single = Chat(["Mira"], name="Mira - 1"), Style(mode="single", note_depth=2)
+    chat.said = [Said("assistant", "Mira", [GREETING]), Said("user", USER, ["One."])]
+    report = await memory.take_file(written(chat, makes_id=False), "Mira - 1.jsonl")
+    chat.said += [Said("user", USER, [text]) for text in ("Two.", "Three.")]
+    asked = request(chat, chat.said, single, Wanted(speaker="Mira", note="calm"))
+    kept = await memory.ask(asked, {}, ["Four."], Markers())
+    assert kept is not None
+    assert kept.session.session_id == report.sessions[0].id
