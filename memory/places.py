@@ -120,16 +120,28 @@ def _place_of(message_id: int, end: int, path: Path, tree: TreeView, *, merged: 
             place += 1
     while place > after + 1 and _stands_after(path[place - 1], message_id, tree):
         place -= 1
-    while place < end and stands_before(path[place], message_id, tree):
+    while place < end and stands_before(path[place], message_id, path, tree):
         place += 1
     return place
 
 
-def stands_before(earlier: int, message_id: int, tree: TreeView) -> bool:
-    """Whether a message beside another's place was said before it: it is older, and no other wording of it."""
+def stands_before(earlier: int, message_id: int, path: Path, tree: TreeView) -> bool:
+    """Whether a message beside another's place was said before it: it is older, and no other wording of it, said
+    after the same message of the path."""
     if earlier > message_id:
         return False
-    return tree.role(earlier) != tree.role(message_id) or tree.parent(earlier) != tree.parent(message_id)
+    after = (_after(i, path, tree) for i in (earlier, message_id))
+    return tree.role(earlier) != tree.role(message_id) or next(after) != next(after)
+
+
+def _after(message_id: int, path: Path, tree: TreeView) -> int | None:
+    """The nearest message of the path that a message was stored after."""
+    ancestor = tree.parent(message_id)
+    for _ in range(FARTHEST):
+        if ancestor is None or ancestor in path:
+            break
+        ancestor = tree.parent(ancestor)
+    return ancestor
 
 
 def _stands_after(later: int, message_id: int, tree: TreeView) -> bool:

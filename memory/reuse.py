@@ -93,7 +93,7 @@ def _belongs_here(
         return after is not None and left > 0
     path = Path(laid.ranges)
     following = path.slice(len(path) - after)
-    instead = sum(i < 0 or not stands_before(i, message_id, tree) for i in following)
+    instead = sum(i < 0 or not stands_before(i, message_id, path, tree) for i in following)
     if left:
         return instead <= left + COME_BACK
     return not instead or (ancestor is not None and _goes_on(ancestor, following, tree, new))

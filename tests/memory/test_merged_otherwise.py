@@ -214,3 +214,23 @@ async def test_a_chat_that_was_imported_goes_on_with_a_note_in_its_one_message(m
     kept = await memory.ask(asked, {}, ["Four."], Markers())
     assert kept is not None
     assert kept.session.session_id == report.sessions[0].id
+
+
+async def test_an_edit_that_an_older_file_told_is_in_the_place_of_what_was_edited(memory: Memory) -> None:
+    """The chat begins with it, for its greeting is hidden."""
+    chat, wanted = Chat(["Mira"], "chat-1", name="chat-1"), Wanted(speaker="Mira")
+    chat.said = [Said("assistant", "Mira", [GREETING]), Said("user", USER, ["One."])]
+    told = {"x-chat-id": "chat-1"}
+    await memory.ask(request(chat, chat.said, Style(), wanted), told, ["Two."], Markers())
+    chat.said.append(Said("assistant", "Mira", ["Two."]))
+    chat.said[0].hidden = True
+    await memory.take_file(written(chat, makes_id=False), "chat-1.jsonl")
+    later = [Said("user", USER, ["Three."]), Said("assistant", "Mira", ["Four."])]
+    shown = [*chat.said[1:], *later]
+    await memory.ask(request(chat, shown[:-1], Style(), wanted), told, ["Four."], Markers())
+    chat.said[1].swipes[0] = "One, edited."
+    await memory.take_file(written(chat, makes_id=False), "chat-1.jsonl")
+    asked = request(chat, [*shown, Said("user", USER, ["Five."])], Style(), wanted)
+    kept = await memory.ask(asked, told, ["Six."], Markers())
+    assert kept is not None
+    assert texts(kept) == ["One, edited.", "Two.", "Three.", "Four.", "Five.", "Six."]
