@@ -87,6 +87,8 @@ async def _found(resources: Resources, chat: ChatFile) -> Place:
     elif (went_on := await _live_since(resources, chat, named)) is not None:
         return went_on
     found = await _assigned(resources, chat, chat_id=name)
+    if (apart := await _live_apart(resources, chat, found)) is not None:
+        return apart
     if (
         found.session is not None
         and not found.alignment.matched
@@ -136,6 +138,21 @@ async def _live_since(resources: Resources, chat: ChatFile, name: str) -> Place 
     return Place(found, chat.live_id, turned=replace(imported, chat_id=chat.live_id, left_behind=True))
 
 
+async def _live_apart(resources: Resources, chat: ChatFile, found: Assignment) -> Place | None:
+    """Where a chat went on without an id while a branch of it had its session: a line that the file shows whole. What
+    the branch left in that session is the branch's once its file tells so."""
+    named, shown = found.session, set(found.alignment.rows)
+    if named is None or not named.chat_id or not found.alignment.left:
+        return None
+    for line in await resources.transcript.lines(found.key):
+        is_live = line.was_live and not line.left_behind and not line.chat_id
+        is_other = line.session_id != named.session_id and whose_of_file(chat).may_have(line)
+        if is_live and is_other and all(i in shown for i in line.path):
+            live = await _assigned(resources, chat, session_id=line.session_id)
+            return Place(live, named.chat_id, turned=replace(named, left_behind=True))
+    return None
+
+
 async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> Assignment | None:
     """The session that was made of this file before, or in which its chat went on live.
 
@@ -143,8 +160,11 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
     """
     made = await _made_of(resources, chat, name)
     gave_way = made is not None and made.left_behind and not made.was_live
-    if gave_way and (live := await _gone_on_live(resources, chat)) is not None:
-        return live
+    was_taken = made is not None and chat.live_id and made.chat_id not in ("", name, chat.live_id)
+    if made is not None and (gave_way or was_taken):
+        live = await _gone_on_live(resources, chat, imported=made.session_id if was_taken else "")
+        if live is not None:
+            return live
     if made is not None:
         found = await _assigned(resources, chat, session_id=made.session_id)
         is_its = (
@@ -156,14 +176,15 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
     return await _gone_on_live(resources, chat)
 
 
-async def _gone_on_live(resources: Resources, chat: ChatFile) -> Assignment | None:
-    """The session in which a chat went on live under the id that stands in its file."""
-    if chat.live_id and await resources.catalog.of_chat(OWNER, chat.live_id):
-        found = await _assigned(resources, chat)
-        if not await _is_live_one(resources.transcript, found, chat) and not chat.main_chat:
-            found = await _assigned(resources, chat, chat_id=chat.live_id)
-        return found if await _is_live_one(resources.transcript, found, chat) else None
-    return None
+async def _gone_on_live(resources: Resources, chat: ChatFile, *, imported: str = "") -> Assignment | None:
+    """The session in which a chat went on live under the id that stands in its file, also from the one that was
+    `imported` from the file."""
+    if not chat.live_id or not await resources.catalog.of_chat(OWNER, chat.live_id):
+        return None
+    found = await _assigned(resources, chat)
+    if not await _is_live_one(resources.transcript, found, chat, imported=imported) and not chat.main_chat:
+        found = await _assigned(resources, chat, chat_id=chat.live_id)
+    return found if await _is_live_one(resources.transcript, found, chat, imported=imported) else None
 
 
 async def _made_of(resources: Resources, chat: ChatFile, name: str) -> Session | None:
@@ -187,7 +208,7 @@ async def _is_live_one(
     before it had the id is no branch.
     """
     session, alignment = found.session, found.alignment
-    if session is None or session.chat_id != chat.live_id or session.session_id == safe_name(chat.main_chat):
+    if session is None or session.chat_id != chat.live_id or await _is_main_one(transcript, session, chat):
         return False
     if session.forked_from != imported and session.forked_from in ids_of(chat, chat.chat_id):
         return False
@@ -202,6 +223,16 @@ async def _is_live_one(
     is_edited = is_newest and len(await transcript.lines(found.key)) == 1
     replaced = users if is_edited else max(users, alignment.left_users)
     return not chat.main_chat and not (ends_anew and replaced >= USERS_OF_A_BRANCH)
+
+
+async def _is_main_one(transcript: Transcript, session: Session, chat: ChatFile) -> bool:
+    """Whether a session is the chat's that another one branched off, and not the branch's, which took it before that
+    chat went on live with an id of its own."""
+    if session.session_id != safe_name(chat.main_chat):
+        return False
+    others = [line for line in await transcript.lines(session.key) if line.session_id != session.session_id]
+    ids = {line.chat_id for line in others if line.was_live and line.forked_from in ("", session.session_id)}
+    return not any(is_made_id(one) and one != chat.live_id for one in ids)
 
 
 async def _assigned(

@@ -93,3 +93,10 @@ async def test_half_an_emoji_in_a_card_or_a_lorebook_keeps_nothing_out(live: Liv
     book = copy.deepcopy(LOREBOOK)
     book["data"]["entries"][0]["content"] = "The gull \udc80 is named Percy."
     assert (await put(live, json.dumps(book).encode(), name="Coast.json"))["lore"] == 2
+
+
+async def test_a_group_file_on_one_line_with_its_chats_metadata_is_a_group(live: Live) -> None:
+    """As SillyTavern wrote it before chats had their own."""
+    group = {"id": "171", "name": "Tower", "members": ["Mira.png", "Tobias.png"], "chat_metadata": {}}
+    file = json.dumps(group | {"chat_id": "g1", "chats": ["g1"]}).encode()
+    assert (await put(live, file, name="groups/171.json"))["groups"] == 1
