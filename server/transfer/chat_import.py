@@ -210,6 +210,7 @@ class _Laying:
             is_group=chat.is_group,
             avatar=chat.avatar or None,
             forked_from=place.forked_from,
+            left_behind=self.is_older and known is not None and known.left_behind,
             history_from=known.history_from if known else None,
         )
         other = place.turned

@@ -71,11 +71,11 @@ class Heads(Telling):
         return [*self.chat.one_with, *alike]
 
     def lines_beside_a_file(self) -> list[Chat]:
-        """The chats with which the window of one whose file was imported has as much in common, without an id
-        of its own, or that have its id too."""
+        """The chats with which the window of one whose file was imported, or that of a branch with its id, has as much
+        in common, without an id of its own, or that have its id too."""
         others = [other for other in self.chats if other is not self.chat and other.shown]
         has_own_id = self.known_id and all(other.chat_id != self.chat.chat_id for other in others)
-        if has_own_id or not self.chat.taken_in:
+        if has_own_id or not (self.chat.taken_in or any(other.taken_in for other in self.with_its_id())):
             return []
         rows = [(said.role, plain(said.text)) for said in self.window]
         told = common(rows, lines_of(self.chat.shown))
