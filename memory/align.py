@@ -133,7 +133,7 @@ def _matched(
     tail_rows = range(found[-1].row + 1, len(window))
     tail = path.slice(found[-1].position + 1)
     with_glue = {mark for row in tail_rows if window[row].glued for mark in may_be(window[row])}
-    left_users = users_of([i for i in tail if tree.fingerprint(i) not in with_glue], tree)
+    left_users = users_of([i for i in _answered(tail, tree) if tree.fingerprint(i) not in with_glue], tree)
     base = _tail_change([window[r] for r in tail_rows], [rows[r] for r in tail_rows], tail, left_users)
     if base == "append" and not tail and not tail_rows and (window[-1].role == "user" or continues):
         base = "retry"
@@ -157,6 +157,12 @@ def _matched(
         apart_from_holes=apart,
         hole_after=[after for after, _ in holes],
     )
+
+
+def _answered(tail: Sequence[int], tree: TreeView) -> Sequence[int]:
+    """The messages of a path's tail without the last one, where that is the user's and nobody answered it: another
+    line is not told by what was taken back at once."""
+    return tail[:-1] if tail and tree.role(tail[-1]) == "user" else tail
 
 
 def _left_out(

@@ -193,3 +193,12 @@ async def test_of_two_messages_of_the_same_words_one_is_moved(memory: Memory) ->
     kept = await memory.turn(window, ["Eight."], chat_id="chat-1")
     shown = [*said[:1], *said[2:], character("Six."), user("Seven."), character("Eight.")]
     assert texts(kept) == [m["content"] for m in shown]
+
+
+async def test_an_unanswered_message_that_is_deleted_makes_no_branch(memory: Memory) -> None:
+    """No id tells the chat, and its window is short."""
+    said = [user("One."), character("Two."), user("Three.")]
+    first = await memory.turn([CARD, *said, user("Four.")], [])
+    kept = await memory.turn([CARD, *said[1:]], ["Five."])
+    assert kept.session.session_id == first.session.session_id
+    assert texts(kept) == ["One.", "Two.", "Three.", "Five."]

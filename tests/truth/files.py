@@ -54,13 +54,13 @@ class Files(User):
         return len(self.chat.characters) > 1 and (none_held or not common(rows, lines_of(self.chat.shown)))
 
     def _may_be_what_was_left(self, before: Mapping[str, Kept]) -> bool:
-        """Whether a chat with an id that branches inherit left a line by a deletion, and shows an end that it never
-        had: so may that line's file, were it what this one branched off."""
+        """Whether a chat with an id that branches inherit left a line by a deletion, and shows an end that neither had
+        last: so may that line's file, were it what this one branched off."""
         here = before.get(self.chat.session_id)
         lines = [other for other in before.values() if here and other.session.key == here.session.key]
-        ends = {(m.role, said_in(m)) for line in lines for m in line.path}
+        ends = {(m.role, said_in(m)) for line in lines for m in line.path[-1:]}
         shown = lines_of([Shown(said, said.text) for said in self.chat.visible])
-        return self.tag == "yaml" and len(lines) > 1 and shown[-1] not in ends
+        return not self.tagged and len(lines) > 1 and shown[-1] not in ends
 
     def _alike(self) -> list[Chat]:
         """The chats that have a beginning in common with this one while no id in its file tells them apart."""
