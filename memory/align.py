@@ -18,7 +18,7 @@ from memory.other_line import line_elsewhere, on_another_line
 from memory.path import Path, PathBuilder
 from memory.places import begun_with, merged_before, place_before
 from memory.read_rows import Reading, may_be
-from memory.reading import read
+from memory.reading import begun_and_more, read
 from memory.reuse import stored_again
 from memory.stored import Settled
 from memory.transcript import TreeView
@@ -67,6 +67,8 @@ def align(
     it is stored. `again`: another reply is asked for in the place of the last one.
     """
     reading = read(window, path, tree)
+    if pinned and len(reading.rows) == 1:
+        reading.rows = begun_and_more(reading.rows[0], path, tree)
     rows = reading.rows
     if pinned and len(path) and len(rows) == 1 and rows[0].role == "user":
         found = _lone(rows, path, tree, again=again)

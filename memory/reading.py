@@ -57,6 +57,17 @@ def paragraphs_of(row: Incoming) -> list[Incoming]:
     return [row] if len(parts) < 2 else [row_part(row, [part], NO_TREE) for part in parts]
 
 
+def begun_and_more(row: Incoming, path: Path, tree: TreeView) -> list[Incoming]:
+    """A row that begins with a message of the path as that one and the rest, where a front-end may have written both as
+    one; otherwise the row."""
+    parts = paragraphs(row.text) if row.merged else []
+    for size in range(len(parts) - 1, 0, -1):
+        part = stored_part(row, parts[:size], tree)
+        if part is not None and _stands(part, path, tree, last=False):
+            return [part, row_part(row, parts[size:], tree)]
+    return [row]
+
+
 def at_the_seams(window: Sequence[Incoming]) -> list[Incoming]:
     """Of the newest rows each one beside what its neighbour may end or begin with, where that may be several
     messages: some paragraphs of it."""

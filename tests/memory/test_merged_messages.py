@@ -268,3 +268,12 @@ async def test_what_replies_begin_with_tells_no_place_in_the_chat(memory: Memory
     kept = await memory.ask(body, {}, ["five."], Markers())
     assert kept is not None
     assert kept.path[0].text.endswith(GREETING)
+
+
+async def test_a_chat_without_a_greeting_whose_reply_is_deleted_goes_on_in_one_message(
+    memory: Memory,
+) -> None:
+    """Nothing but what the user said is left, written as one: it is no message more of a client without history."""
+    await memory.turn([CARD, user("One.")], ["Two."], chat_id="chat-1")
+    kept = await memory.turn([CARD, user("One.", "Three.")], ["Four."], chat_id="chat-1")
+    assert texts(kept) == ["One.", "Three.", "Four."]
