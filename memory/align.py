@@ -67,7 +67,7 @@ def align(
     it is stored. `again`: another reply is asked for in the place of the last one.
     """
     reading = read(window, path, tree)
-    if pinned and len(reading.rows) == 1:
+    if pinned and len(reading.rows) == 1 and _only_user(path, tree) is not None:
         reading.rows = begun_and_more(reading.rows[0], path, tree)
     rows = reading.rows
     if pinned and len(path) and len(rows) == 1 and rows[0].role == "user":
@@ -297,12 +297,18 @@ def _unmatched(window: Sequence[Incoming], path: Path, tree: TreeView, head: int
     return Alignment(change, laid.ranges, rows, 0, 0, left, users_of(left, tree), [], head, change, [])
 
 
+def _only_user(path: Path, tree: TreeView) -> int | None:
+    """The place of the user's only message on a path that is a single message and its answers."""
+    users = [n for n, i in enumerate(path.slice(0, LONE_PATH)) if tree.role(i) == "user"]
+    return users[0] if len(users) == 1 and len(path) <= LONE_PATH else None
+
+
 def _lone(window: Sequence[Incoming], path: Path, tree: TreeView, *, again: bool) -> Alignment:
     """A user message without history: the same again where that is told, or while it is the only one or
     unanswered, otherwise one more."""
     said = window[0]
-    users = [n for n, i in enumerate(path.slice(0, LONE_PATH)) if tree.role(i) == "user"]
-    same = users[0] if len(users) == 1 and len(path) <= LONE_PATH else len(path) - 1
+    only = _only_user(path, tree)
+    same = len(path) - 1 if only is None else only
     if again:
         answered = range(len(path) - 1, max(len(path) - 1 - MOST_REPLIES, -1), -1)
         same = next((n for n in answered if tree.role(path[n]) == "user"), same)

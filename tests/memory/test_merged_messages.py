@@ -277,3 +277,11 @@ async def test_a_chat_without_a_greeting_whose_reply_is_deleted_goes_on_in_one_m
     await memory.turn([CARD, user("One.")], ["Two."], chat_id="chat-1")
     kept = await memory.turn([CARD, user("One.", "Three.")], ["Four."], chat_id="chat-1")
     assert texts(kept) == ["One.", "Three.", "Four."]
+
+
+async def test_a_client_without_history_may_begin_as_it_began_before(memory: Memory) -> None:
+    """Its paragraphs are one message more, whatever one of them was before."""
+    said = [("Yes.", "One."), ("No.", "Two."), ("Yes.\n\nRather.", "Three.")]
+    for text, reply in said:
+        kept = await memory.turn([CARD, user(text)], [reply], chat_id="chat-1")
+    assert texts(kept) == [text for turn in said for text in turn]
