@@ -159,21 +159,18 @@ async def _known_otherwise(resources: Resources, chat: ChatFile, name: str) -> A
     SillyTavern names the main chat in a branch's file: one that names none is the chat that made the id itself.
     """
     made = await _made_of(resources, chat, name)
-    gave_way = made is not None and made.left_behind and not made.was_live
-    was_taken = made is not None and chat.live_id and made.chat_id not in ("", name, chat.live_id)
-    if made is not None and (gave_way or was_taken):
+    if made is None:
+        return await _gone_on_live(resources, chat)
+    gave_way = made.left_behind and not made.was_live
+    was_taken = bool(chat.live_id) and made.chat_id not in ("", name, chat.live_id)
+    if gave_way or was_taken:
         live = await _gone_on_live(resources, chat, imported=made.session_id if was_taken else "")
         if live is not None:
             return live
-    if made is not None:
-        found = await _assigned(resources, chat, session_id=made.session_id)
-        is_its = (
-            may_be_first(found.alignment)
-            if whose_of_file(chat).is_first_of(made)
-            else found.alignment.matched
-        )
-        return found if is_its else None
-    return await _gone_on_live(resources, chat)
+    found = await _assigned(resources, chat, session_id=made.session_id)
+    is_first = whose_of_file(chat).is_first_of(made)
+    is_its = may_be_first(found.alignment) if is_first else found.alignment.matched
+    return found if is_its else None
 
 
 async def _gone_on_live(resources: Resources, chat: ChatFile, *, imported: str = "") -> Assignment | None:

@@ -64,6 +64,11 @@ class Files:
         paths = [await shown(self.live, session["id"]) for session in found if not session["left_behind"]]
         assert sorted(paths) == sorted(self.said.values())
 
+    async def are_the_sessions_however_often_they_come(self) -> None:
+        for _ in range(2):
+            await self.bring()
+            await self.are_the_sessions()
+
 
 @pytest.mark.parametrize("yaml", [False, True], ids=["no id", "its own id"])
 async def test_a_chat_that_a_branch_left_behind_is_one_again_by_its_file(
@@ -85,9 +90,7 @@ async def test_a_branch_that_made_an_id_in_its_origins_session_keeps_it(live: Li
     files.branch(without=2)
     for name in ("B", "B", "A"):
         await files.chat(name)
-    for _ in range(2):
-        await files.bring()
-        await files.are_the_sessions()
+    await files.are_the_sessions_however_often_they_come()
 
 
 async def test_an_imported_branch_goes_on_with_the_id_it_inherited(live: Live, fake: FakeOpenAI) -> None:
@@ -111,6 +114,4 @@ async def test_a_chat_that_went_on_beside_its_branch_without_an_id_is_one(
     files.branch(without=2)
     for name in ("B", "A", "B"):
         await files.chat(name)
-    for _ in range(2):
-        await files.bring()
-        await files.are_the_sessions()
+    await files.are_the_sessions_however_often_they_come()

@@ -159,10 +159,8 @@ class Compared:
     def _came_back(self, role: str, speaker: str, text: str) -> bool:
         """Whether somebody said this, a plain text, in the chat before, and it is deleted, or in a branch of it, or
         where it branched off."""
-        gone, origins = (
-            [said for said in self.chat.said if said.gone],
-            {said.origin for said in self.chat.said},
-        )
+        origins = {said.origin for said in self.chat.said}
+        gone = [said for said in self.chat.said if said.gone]
         gone += [s for c in self.chats if origins & {said.origin for said in c.said} for s in c.said]
         theirs = (said for said in gone if said.speaker == speaker)
         return any((said.role, plain(said.text)) == (role, text) for said in theirs)

@@ -33,7 +33,8 @@ What DESIGN leaves open is settled here as follows.
   for the hidden one that came back.
 - A changed message at which the window begins is an edit of the nearest one of its role before the next
   message that is known. Where the user deleted that one too, the older stays as what fell out of the
-  window. Where that next message is a phrase that is said again and again, it may be any that says it.
+  window. Where that next message is a phrase that is said again and again, it may be any that says it. Where
+  neighbours of one role are merged, they are one changed message.
 - A message that comes back where the window begins stands behind those that replaced what stood before it, role
   by role: whether one of them was an edit or was said later is not told.
 - A lone message with an id is one more from a client that sends no history; a front-end that shows one
@@ -66,7 +67,9 @@ What DESIGN leaves open is settled here as follows.
   imported without one of its own, and whose window shows nothing but what it has in common with another chat, may go on
   as a branch of that one: a file shows a chat whole, also what was deleted before the window. With the id that
   all of them have it may go on as the one that was live with it, as that one's requests had shown it.
-  A deletion leaves a line as a branch does: a file that ends as neither line ever did may be either one's.
+  A deletion leaves a line as a branch does: a file that ends where neither line does may be either one's.
+  The beginning that chats of one id have in common is as either of them shows it, and where the file of one of them
+  was imported, another one's window that shows no more than that may be its.
 - A name before a message that memory first sees after the user left that persona is a part of the text: no
   request told the name.
 - Where the user's main prompt does not name the user, and no names are written before messages, nobody is known
