@@ -310,8 +310,11 @@ def _lone(window: Sequence[Incoming], path: Path, tree: TreeView, *, again: bool
     only = _only_user(path, tree)
     same = len(path) - 1 if only is None else only
     if again:
-        answered = range(len(path) - 1, max(len(path) - 1 - MOST_REPLIES, -1), -1)
-        same = next((n for n in answered if tree.role(path[n]) == "user"), same)
+        is_gone = tree.role(path[-1]) == "user" and tree.fingerprint(path[-1]) != said.fingerprint
+        last = len(path) - 1 - is_gone
+        same = next(
+            (n for n in range(last, max(last - MOST_REPLIES, -1), -1) if tree.role(path[n]) == "user"), same
+        )
     if tree.fingerprint(path[same]) == said.fingerprint:
         kept = path.between(0, same + 1)
         return Alignment("retry", kept, [path[same]], 1, 1, path.slice(same + 1), 0, [], same, "retry", [])

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from memory.incoming import BLANK_LINE, LIKE_A_NAME, Incoming, fingerprint
+from memory.incoming import BLANK_LINE, Incoming, fingerprint
+from memory.likely_names import LIKE_A_NAME
 from memory.stored import Message
 
 MOST_PARAGRAPHS = 24

@@ -9,13 +9,12 @@ from hashlib import blake2b
 from itertools import pairwise
 from typing import Any
 
+from memory.likely_names import LIKE_A_NAME, likely_name
 from memory.turns import pieces, text_of_parts
 
 ROLES = ("user", "assistant")
 SYSTEM = ("system", "developer")
 BLANK_LINE = re.compile(r"\n[ \t]*\n\s*")
-LIKE_A_NAME = re.compile(r"([^\s:*\"\[{<(][^\n:*\"]{0,39}): *(?=\S)")
-"""What may be a speaker's name before a text."""
 BEGINNING = "[Here the chat begins]"
 """The first paragraph of a prompt of a single message where nothing stands before the chat: names lead the rest."""
 BRACKETED = re.compile(r"\[[^\]\n]+\]")
@@ -149,8 +148,8 @@ class _Cast:
     def turns(self, role: str, text: str, stored_at: Callable[[str], int], *, glued: bool) -> list[str]:
         """A text cut before every paragraph that a name leads, where one leads the first.
 
-        Where all messages have names, what stands before the first name was glued on, and is none; but a message
-        that is stored may be led by a name that nobody told.
+        Where all messages have names, what stands before the first name was glued on, and is none; but what nothing
+        but a name that nobody told leads is a message, of a persona that the user had.
         """
         names = [*self.always.of(role), *self.now_and_then.of(role)]
         if not names:
@@ -158,8 +157,8 @@ class _Cast:
         parts = led_paragraphs(text, names)
         starts = [n for n, part in enumerate(parts) if prefix_of(part, names)]
         has_glue_before = glued and bool(self.always.of(role))
-        is_led = not starts and LIKE_A_NAME.match(text) is not None
-        if (is_led and stored_at(text)) or (not has_glue_before and (len(starts) < 2 or starts[0])):
+        is_led = not starts and (likely_name(text) or (LIKE_A_NAME.match(text) and stored_at(text)))
+        if is_led or (not has_glue_before and (len(starts) < 2 or starts[0])):
             return [text]
 
         bare = {part: without(prefix_of(part, names), part.lstrip()) for part in parts}

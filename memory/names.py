@@ -16,7 +16,6 @@ from typing import Any
 from memory.glue import MOST_PARAGRAPHS, joined, said_paragraphs, unled
 from memory.incoming import (
     BLANK_LINE,
-    LIKE_A_NAME,
     ROLES,
     Incoming,
     Speakers,
@@ -26,6 +25,7 @@ from memory.incoming import (
     text_of,
     without,
 )
+from memory.likely_names import LIKE_A_NAME
 from memory.name_field import forms, in_field, with_names
 from memory.transcript import TreeView
 from memory.tree_shape import NO_TREE

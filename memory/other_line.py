@@ -36,16 +36,14 @@ def line_elsewhere(window: Sequence[Incoming], path: Path, tree: TreeView) -> Pa
 
 def on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: Change) -> Alignment:
     """An alignment with another line of the tree, as a change of the session's own path."""
-    shown = Path(alignment.path)
-    left = [i for i in path if i not in shown]
+    shown, holes = Path(alignment.path), {*alignment.holes}
+    left = [i for i in path if i not in shown and i not in holes]
     return replace(
         alignment,
         change=change,
         apart_from_holes=change,
         left=left,
         left_users=users_of(left, tree),
-        holes=[],
-        hole_after=[],
     )
 
 

@@ -83,6 +83,9 @@ def at_the_seams(window: Sequence[Incoming]) -> list[Incoming]:
 def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, newest: bool) -> list[Incoming]:
     parts = paragraphs(row.text)
     may_be_glued = row.glued and len(parts) > 1
+    is_named = row.role not in reading.unnamed
+    if several := _several_on_path(row, parts, path, tree, is_named=is_named):
+        return [*several]
     if _is_stored(row, path, tree, reading):
         _learn(row, path, tree, reading)
         return [replace(row, unsettled=may_be_glued)]
@@ -93,7 +96,6 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
         return [settled]
     if not (row.glued or (row.merged and len(parts) > 1)):
         return [row]
-    is_named = row.role not in reading.unnamed
     stored = StoredRuns.of(row, parts, path, tree, is_named=is_named)
     if stored.before[-1]:
         return [*stored.before[-1]]
@@ -103,6 +105,18 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
             said = [f"{row.speaker}: {said[0]}", *said[1:]]
         return _read_row(row_part(row, said, tree), path, tree, reading, newest=newest)
     return _with_more(row, parts, stored, path, tree, newest=newest, is_named=is_named)
+
+
+def _several_on_path(
+    row: Incoming, parts: Sequence[str], path: Path, tree: TreeView, *, is_named: bool
+) -> Sequence[Incoming]:
+    """The neighbours on the path that a row is which the tree also holds as one message, off the path: what was first
+    seen merged, and apart in a file since."""
+    ids = tree.ids_of(row.fingerprint)
+    if not row.merged or len(parts) < 2 or not ids or any(i in path for i in ids):
+        return []
+    several = StoredRuns.of(row, parts, path, tree, is_named=is_named).before[-1]
+    return several if all(_stands(one, path, tree, last=False) for one in several) else []
 
 
 def _is_stored(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> bool:

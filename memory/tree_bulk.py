@@ -58,8 +58,10 @@ class LaidBulk:
 def lay_bulk(write: BulkWrite, shape: TreeShape, next_id: int) -> LaidBulk:
     """Give every message its id: that of an equal child of the same parent, else a free one.
 
-    Of several equal children the n-th is the n-th stored one. Raises NotFound for an unknown parent.
+    Of several equal children the n-th is the n-th stored one; none is what the write's paths have elsewhere. Raises
+    NotFound for an unknown parent.
     """
+    given = [Path([run for run in line.path if run[0] > 0]) for line in write.sessions]
     laid = LaidBulk()
     keeps_ids = next_id == 1
     seen: Counter[tuple[int | None, str, int]] = Counter()
@@ -71,14 +73,15 @@ def lay_bulk(write: BulkWrite, shape: TreeShape, next_id: int) -> LaidBulk:
         place = (parent, message.role, message.fingerprint)
         twin, seen[place] = seen[place], seen[place] + 1
         stored = _children(shape, *place) if parent not in fresh else []
-        if twin < len(stored):
-            laid.ids.append(stored[twin])
+        free = [i for i in stored if not any(i in path for path in given)]
+        if twin < len(free):
+            laid.ids.append(free[twin])
             continue
         wished = message.id if keeps_ids and message.id >= next_id else next_id
         next_id = wished + 1
         fresh.add(wished)
         laid.ids.append(wished)
-        laid.added.append(Placed(wished, parent, twin, message))
+        laid.added.append(Placed(wished, parent, twin + len(stored) - len(free), message))
     return laid
 
 

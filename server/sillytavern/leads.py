@@ -12,26 +12,16 @@ from dataclasses import dataclass, replace
 
 from graph.state import ChatMessage
 from memory.incoming import BLANK_LINE
+from memory.likely_names import likely_name
 from memory.name_field import in_field
 from nodes.card_text import mentions
 from nodes.persona import find_card
-from server.sillytavern.markers import BREAK, PREFIX, Markers, begun, has_line, role_of, text_in
+from server.sillytavern.markers import BREAK, Markers, begun, has_line, role_of, text_in
 from server.sillytavern.nudges import is_rewritten
 from server.sillytavern.pairs import partner_of
 
-HEADINGS = frozenset(
-    "note notes warning reminder important system ooc info rule rules style time date day location place scene setting"
-    " status mood weather summary chapter title instruction instructions context p.s. ps edit update assistant user"
-    " narrator name age gender species personality appearance likes dislikes description scenario example examples"
-    " character char format language".split()
-)
-"""What begins a paragraph with a colon and is nobody."""
-MOST_WORDS = 4
-"""A longer beginning is a sentence's."""
 LEAST_LED = 3
 """So many messages, all of them led, show that names lead them; fewer do where the prompt mentions the character."""
-PARTICLES = frozenset("of the and van von der den de da del di la le".split())
-"""Words of names that begin small."""
 MENTIONED, ANSWERED, OFTEN = 3, 2, 3
 """What it tells of a name that the prompt mentions it, that it leads last, and that it leads more than once."""
 ORDER, DECLARED = 3, 2
@@ -83,7 +73,7 @@ def cast_of_rows(messages: Sequence[ChatMessage], markers: Markers, known: Cast)
     heads = [n for n, m in enumerate(messages) if role_of(m) == "system" and begun(text_in(m), markers)]
     rows = [m for m in messages[heads[0] + 1 if heads else 0 :] if text_in(m).strip()]
     rows = [m for m in rows if text_in(m).strip() not in markers.placeholders]
-    heard = [_lead(text_in(m)) for m in rows if role_of(m) == "assistant"]
+    heard = [likely_name(text_in(m)) for m in rows if role_of(m) == "assistant"]
     may_be_glued = is_rewritten(messages)
     asked = [_users_leads(text_in(m), whole=may_be_glued) for m in rows if role_of(m) == "user"]
     led = [names for names in asked if names]
@@ -113,7 +103,7 @@ def _is_bare(rows: Sequence[ChatMessage], markers: Markers) -> bool:
 
 def _users_leads(text: str, *, whole: bool) -> list[str]:
     """The names that lead paragraphs of a user's message; where nothing was merged into it, its own beginning."""
-    return list(dict.fromkeys(_leads(text) if whole else filter(None, [_lead(text)])))
+    return list(dict.fromkeys(_leads(text) if whole else filter(None, [likely_name(text)])))
 
 
 def _told_apart(leads: Sequence[str], head: str, declared: str, *, continued: bool) -> Cast:
@@ -154,7 +144,7 @@ def _chat_in(text: str, declared: str) -> tuple[str, list[str]]:
     """What stands before the chat, and the names that lead it, where nothing marks its beginning: it begins with the
     first name that is the character's or that is mentioned before, or with the first of two that lead again."""
     parts = BLANK_LINE.split(text)
-    leads = [_lead(part) for part in parts]
+    leads = [likely_name(part) for part in parts]
     times = Counter(filter(None, leads))
     again = {name for name in times if times[name] > 1}
     for n, name in enumerate(leads):
@@ -166,16 +156,4 @@ def _chat_in(text: str, declared: str) -> tuple[str, list[str]]:
 
 def _leads(text: str) -> list[str]:
     """The names that may lead paragraphs of a text."""
-    return [name for part in BLANK_LINE.split(text) if (name := _lead(part))]
-
-
-def _lead(text: str) -> str:
-    """The name that may lead a text: no heading's and no sentence's beginning."""
-    found = PREFIX.match(text.lstrip())
-    first, *more = found["name"].split() if found else [""]
-    is_name = not any(word[0].islower() and word not in PARTICLES for word in more)
-    return (
-        found["name"]
-        if found and is_name and len(more) < MOST_WORDS and first.casefold() not in HEADINGS
-        else ""
-    )
+    return [name for part in BLANK_LINE.split(text) if (name := likely_name(part))]

@@ -336,3 +336,17 @@ async def test_what_the_user_said_to_another_character_too_makes_them_no_one_ren
         chats[who] = await ask(memory, Chat([who]), said[:-1], said[-1].text, speaker=who)
     assert chats["Mira"].session.key != chats["Tobias"].session.key
     assert {message.speaker for message in chats["Tobias"].path} == {"Tobias", "Alex"}
+
+
+async def test_messages_under_a_name_that_nobody_told_are_no_note_in_a_chat_that_memory_begins(
+    memory: Memory,
+) -> None:
+    """Most of what the user said is led by the present name."""
+    chat, style = Chat(["Mira"], "chat-1", user="Sam"), replace(SEMI, names="content")
+    said = said_by(
+        ("Mira", GREETING), ("Alex", "One."), ("Alex", "Two."), ("Mira", "Three."), ("Sam", "Four.")
+    )
+    said += said_by(("Mira", "Five."), ("Sam", "Six."))
+    kept = await ask(memory, chat, said, "Seven.", style)
+    told = "\n".join(plain(text) for text in texts(kept))
+    assert [number for number in ("One.", "Two.", "Three.", "Four.") if number not in told] == []

@@ -180,10 +180,10 @@ async def test_what_stands_before_merged_messages_stays_where_the_window_begins_
     assert len(kept.path) == 7
 
 
-async def test_a_message_that_stood_merged_is_not_told_twice_once_what_was_before_it_is_deleted(
+async def test_a_message_that_stood_merged_is_not_told_twice_once_what_was_before_it_is_gone(
     memory: Memory,
 ) -> None:
-    """The front-end reported both messages apart, as its chat has them."""
+    """The front-end reported both messages apart, as its chat has them: the first one fell out of the window."""
     both = [CARD, character(GREETING, "One."), user("Two?")]
     await memory.turn(both, ["Three."], chat_id="chat-1")
     said = [character(GREETING), character("One."), user("Two?"), character("Three.")]
@@ -193,7 +193,7 @@ async def test_a_message_that_stood_merged_is_not_told_twice_once_what_was_befor
     kept = await memory.turn(
         [CARD, character("One."), *asked, character("Five."), user("Six?")], ["Seven."], chat_id="chat-1"
     )
-    assert texts(kept) == ["One.", "Two?", "Three.", "Four?", "Five.", "Six?", "Seven."]
+    assert texts(kept) == [GREETING, "One.", "Two?", "Three.", "Four?", "Five.", "Six?", "Seven."]
 
 
 async def test_a_message_merged_behind_another_personas_is_not_that_ones(memory: Memory) -> None:

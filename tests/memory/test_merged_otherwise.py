@@ -11,6 +11,8 @@ from tests.memory.messages import CARD, GREETING, INSTRUCTIONS, NOTE, character,
 from tests.truth.chat import USER, Chat, Said
 from tests.truth.chat_file import written
 from tests.truth.front_end import Style, Wanted, request
+from tests.truth.held import Kept
+from tests.truth.lines import plain
 from tests.truth.memory_under_test import Memory
 
 
@@ -234,3 +236,46 @@ async def test_an_edit_that_an_older_file_told_is_in_the_place_of_what_was_edite
     kept = await memory.ask(asked, told, ["Six."], Markers())
     assert kept is not None
     assert texts(kept) == ["One, edited.", "Two.", "Three.", "Four.", "Five.", "Six."]
+
+
+async def test_what_was_stored_as_one_stands_where_a_file_told_it_apart(memory: Memory) -> None:
+    """What stands before it was merged too, and the window begins with it."""
+    chat, merge, wanted = Chat(["Mira"], "chat-1", name="chat-1"), Style(mode="merge"), Wanted(speaker="Mira")
+    chat.said = [Said("assistant", "Mira", [GREETING])]
+    chat.said += [Said("user", USER, [text]) for text in ("One.", "Two.")]
+    chat.said += [Said("assistant", "Mira", [text]) for text in ("Three.", "Four.")]
+    chat.said += [Said("user", USER, ["Five."])]
+    told = {"x-chat-id": "chat-1"}
+    await memory.ask(request(chat, chat.said, merge, wanted), told, ["Six."], Markers())
+    chat.said.append(Said("assistant", "Mira", ["Six."]))
+    await memory.take_file(written(chat, makes_id=True), "chat-1.jsonl")
+    chat.said.append(Said("user", USER, ["Seven."]))
+    kept = await memory.ask(request(chat, chat.said[3:], merge, wanted), told, ["Eight."], Markers())
+    assert kept is not None
+    assert texts(kept) == [*(one.text for one in chat.said), "Eight."]
+
+
+async def test_a_phrase_stands_once_for_each_time_it_was_said(memory: Memory) -> None:
+    """The first is told apart by a file; the second was stored alone, then with more, which was deleted since."""
+    chat, wanted = Chat(["Mira"], "chat-1", name="chat-1"), Wanted(speaker="Mira")
+    semi, told = Style(mode="semi", post_history=True), {"x-chat-id": "chat-1"}
+
+    async def ask(*said: str, reply: str = "") -> Kept:
+        chat.said += [Said("user", USER, [text]) for text in said]
+        kept = await memory.ask(
+            request(chat, chat.said, semi, wanted), told, [reply] if reply else [], Markers()
+        )
+        assert kept is not None
+        chat.said += [Said("assistant", "Mira", [reply])] if reply else []
+        return kept
+
+    chat.said = [Said("assistant", "Mira", [GREETING])]
+    await ask("One.", "Yes.", reply="Two.")
+    await ask("Three.", reply="Four.")
+    await ask("Yes.")
+    await ask("Five.", reply="Six.")
+    del chat.said[-2]
+    await memory.take_file(written(chat, makes_id=True), "chat-1.jsonl")
+    kept = await ask("Seven.", reply="Eight.")
+    assert [plain(text) for text in texts(kept)[:-2]] == [one.text for one in chat.said[:-2]]
+    assert len({message.id for message in kept.path}) == len(kept.path)
