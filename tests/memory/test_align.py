@@ -206,6 +206,22 @@ def test_a_lone_message_to_which_another_reply_is_told_to_be_asked_for_is_a_retr
     assert (other.change, other.left) == ("append", [])
 
 
+def test_a_lone_message_asked_again_after_what_was_deleted_with_an_unanswered_one_is_a_retry():
+    found = Chat("u:hi", "a:one", "u:unanswered").align("u:hi", pinned=True, again=True)
+    assert (found.change, found.rows, found.left) == ("retry", [1], [2, 3])
+
+
+def test_a_message_that_another_line_moved_stands_there_where_it_stood():
+    """The path has that message too, and lacks another one of the line."""
+    chat = Chat("a:g", "u:one", "a:two", "u:three", "a:four", "u:five", "a:six")
+    other = chat.store("u:other", 4)
+    chat.path = [1, 2, 4, other, chat.store("a:reply", other)]
+    lines = ["a:g", "u:one", "a:two", "a:four", "u:five", "a:six", "u:more"]
+    found = with_moved(chat.align(*lines, pinned=True), {4})
+    assert chat.shown(found, lines) == [*lines[:3], "u:three", *lines[3:]]
+    assert found.left == [other, other + 1]
+
+
 def test_a_pinned_window_without_overlap_replaces_the_path():
     found = Chat(*CHAT).align("u:x", "a:y", "u:z", pinned=True)
     assert (found.change, found.left) == ("new", [*range(1, 8)])
