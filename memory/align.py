@@ -47,6 +47,7 @@ class Aligner(Protocol):
         pinned: bool,
         continues: bool,
         again: bool = False,
+        lines: Sequence[Path] = (),
     ) -> Alignment: ...
 
 
@@ -58,13 +59,15 @@ def align(
     pinned: bool,
     continues: bool,
     again: bool = False,
+    lines: Sequence[Path] = (),
 ) -> Alignment:
     """Align a window with the path of a session.
 
     `pinned`: the session is known otherwise (by an id), so that it cannot fork, and a lone user message,
     from a client that sends no history, goes on from the path. `continues`: the window's last row is an
     assistant message being lengthened; it stays on the aligned path, the longer reply takes its place when
-    it is stored. `again`: another reply is asked for in the place of the last one.
+    it is stored. `again`: another reply is asked for in the place of the last one. `lines`: paths of other sessions of
+    the tree.
     """
     reading = read(window, path, tree)
     if pinned and len(reading.rows) == 1 and _only_user(path, tree) is not None:
@@ -73,7 +76,7 @@ def align(
     if pinned and len(path) and len(rows) == 1 and rows[0].role == "user":
         found = _lone(rows, path, tree, again=again)
     else:
-        found = _align(rows, path, tree, pinned=pinned, continues=continues)
+        found = _align(rows, path, tree, lines, pinned=pinned, continues=continues)
     settled = [*reading.settled]
     if found.change == "append" and None in found.rows:
         settled += _shown_again(found, reading, tree)
@@ -81,7 +84,13 @@ def align(
 
 
 def _align(
-    window: Sequence[Incoming], path: Path, tree: TreeView, *, pinned: bool, continues: bool
+    window: Sequence[Incoming],
+    path: Path,
+    tree: TreeView,
+    lines: Sequence[Path] = (),
+    *,
+    pinned: bool,
+    continues: bool,
 ) -> Alignment:
     if not window or not len(path):
         return _unmatched(window, path, tree)
@@ -93,7 +102,7 @@ def _align(
         return _unmatched(window, path, tree, begins_at)
     known = sum(bool(tree.ids_of(row.fingerprint)) for row in window)
     if known >= len(found) + TELLING_ROWS or (pinned and not _tells(found, window, tree)):
-        line = line_elsewhere(window, path, tree)
+        line = line_elsewhere(window, path, tree, lines)
         if line is not None and len(matches(window, line, tree)) > len(found):
             elsewhere = _align(window, line, tree, pinned=True, continues=continues)
             return on_another_line(elsewhere, path, tree, "edit" if pinned else "fork")

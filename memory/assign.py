@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 from memory.align import TELLING_ROWS, Aligner, Alignment, align
@@ -119,12 +120,16 @@ class Assigner:
         return await self._on(session, request) if session else self._new(request, new_id())
 
     async def _on(self, session: Session, request: Request) -> Assignment:
-        """A session known by an id."""
+        """A session known by an id. Where the window shows another line, it is as another session has that one."""
         tree = await self._transcript.tree(session.key)
-        window = request.read_for(tree).window
-        alignment = self._align(
-            window, session.path, tree, pinned=True, continues=request.continues, again=request.again
+        window, path = request.read_for(tree).window, session.path
+        aligned = partial(
+            self._align, window, path, tree, pinned=True, continues=request.continues, again=request.again
         )
+        alignment = aligned()
+        if alignment.left and any(i is not None and i not in path for i in alignment.rows):
+            lines = [line.path for line in await self._transcript.lines(session.key) if line != session]
+            alignment = aligned(lines=lines) if lines else alignment
         return Assignment(session.key, session.session_id, session, alignment, pinned=True)
 
     async def _on_its_line(self, named: Session, request: Request) -> Assignment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import takewhile
 
 from memory.alignment import Alignment, Change, users_of
 from memory.incoming import Incoming
@@ -11,11 +12,14 @@ from memory.path import Path, encode
 from memory.transcript import TreeView
 
 
-def line_elsewhere(window: Sequence[Incoming], path: Path, tree: TreeView) -> Path | None:
+def line_elsewhere(
+    window: Sequence[Incoming], path: Path, tree: TreeView, lines: Sequence[Path] = ()
+) -> Path | None:
     """The line of the newest user message of the window that the tree holds, off the session's path; where the path
     has that one, of the newest reply off it that was given once.
 
-    Where it leaves the path its head is the path's: what was deleted there is no part of the line either.
+    It is as one of the other sessions' `lines` has it, or else as it was said. Where it leaves the path its head is
+    the path's: what was deleted there is no part of the line either.
     """
     held = [(said.role, ids) for said in reversed(window) if (ids := tree.ids_of(said.fingerprint))]
     newest = next((ids[-1] for role, ids in held if role == "user"), None)
@@ -24,14 +28,29 @@ def line_elsewhere(window: Sequence[Incoming], path: Path, tree: TreeView) -> Pa
         newest = next((i for i in replies if i not in path), newest)
     if newest is None:
         return None
-    line, parent = [newest], tree.parent(newest)
-    dropped = _ancestors(path[0], tree)
-    while parent is not None and parent not in path and parent not in dropped:
-        line.append(parent)
-        parent = tree.parent(parent)
-    at = None if parent is None else path.position(parent)
+    back = _as_stored(newest, lines) or _as_said(newest, path, tree)
+    line = [*takewhile(lambda i: i not in path, back)]
+    at = path.position(back[len(line)]) if len(line) < len(back) else None
     head = [] if at is None else path.between(0, at + 1)
     return Path([*head, *encode(reversed(line))])
+
+
+def _as_stored(newest: int, lines: Sequence[Path]) -> Sequence[int]:
+    """A line that has a message, from that one back to its beginning; empty where none has."""
+    found = ((line, at) for line in lines if (at := line.position(newest)) is not None)
+    return next((line.slice(0, at + 1)[::-1] for line, at in found), [])
+
+
+def _as_said(newest: int, path: Path, tree: TreeView) -> Sequence[int]:
+    """What a message was said after, from it back to what is on the path, or was before the path's first."""
+    back, parent = [newest], tree.parent(newest)
+    dropped = _ancestors(path[0], tree)
+    while parent is not None and parent not in dropped:
+        back.append(parent)
+        if parent in path:
+            break
+        parent = tree.parent(parent)
+    return back
 
 
 def on_another_line(alignment: Alignment, path: Path, tree: TreeView, change: Change) -> Alignment:

@@ -115,6 +115,16 @@ async def test_a_branch_from_a_phrase_that_is_said_again_leaves_its_origin_as_it
     assert await front_end.path(back.session_id) == [*origin, "u:three", "a:r4"]
 
 
+async def test_a_branch_that_had_no_request_of_its_own_has_what_its_origin_had(front_end):
+    """Another branch, of the same id, began earlier; in the origin two messages were deleted while it was live."""
+    chat = [*LONG, "a:r3", "u:four", "a:r4", "u:five"]
+    await front_end.send(*LONG, reply="a:r3", chat_id="origin", exact=True)
+    await front_end.send(*chat[:4], *chat[6:-2], reply="a:r4", chat_id="origin", exact=True)
+    await front_end.send(*LONG[:4], "a:other", "u:else", reply="a:b", chat_id="branch")
+    sent = await front_end.send(*chat[-5:], reply="a:r5", chat_id="branch")
+    assert await front_end.path(sent.session_id) == [*chat[:4], *chat[6:], "a:r5"]
+
+
 async def test_a_message_that_is_moved_stays_where_its_chat_is_taken_up_again(memory: Memory) -> None:
     """Another line had the id in between, and an extension shows the message in the system prompt."""
     before = [character(GREETING), user("One."), character("Two."), character("The key is blue.")]
