@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from functools import partial
 from typing import Protocol
 
 from memory.align import TELLING_ROWS, Aligner, Alignment, align
+from memory.aligned import aligned_with
 from memory.assignment import Assignment, Request, new_id
 from memory.candidates import SHARED_BY_A_FORK, Candidate, likeliest, may_be_first
 from memory.files import safe_name
@@ -120,16 +120,18 @@ class Assigner:
         return await self._on(session, request) if session else self._new(request, new_id())
 
     async def _on(self, session: Session, request: Request) -> Assignment:
-        """A session known by an id. Where the window shows another line, it is as another session has that one."""
+        """A session known by an id."""
         tree = await self._transcript.tree(session.key)
-        window, path = request.read_for(tree).window, session.path
-        aligned = partial(
-            self._align, window, path, tree, pinned=True, continues=request.continues, again=request.again
+        alignment = await aligned_with(
+            session.path,
+            request.read_for(tree).window,
+            self._transcript,
+            session.key,
+            self._align,
+            pinned=True,
+            continues=request.continues,
+            again=request.again,
         )
-        alignment = aligned()
-        if alignment.left and any(i is not None and i not in path for i in alignment.rows):
-            lines = [line.path for line in await self._transcript.lines(session.key) if line != session]
-            alignment = aligned(lines=lines) if lines else alignment
         return Assignment(session.key, session.session_id, session, alignment, pinned=True)
 
     async def _on_its_line(self, named: Session, request: Request) -> Assignment:

@@ -55,6 +55,8 @@ class Incoming:
     """It may be several messages in one: no two neighbours of the request have the same role."""
     unsettled: bool = False
     """Of its text some may not have been said."""
+    is_named: bool = True
+    """A name leads whatever its side says now: where none does, a name tells who said it once."""
 
 
 def fingerprint(role: str, text: str) -> int:
@@ -132,7 +134,10 @@ def _rows(
                 return max(ids_of(row(said).fingerprint), default=0)
 
             texts = cast.turns(role, text, stored_at, glued=may_be_glued)
-            rows += [replace(row(part), glued=may_be_glued, merged=merged) for part in texts]
+            is_named = not merged or bool(cast.always.of(role))
+            rows += [
+                replace(row(part), glued=may_be_glued, merged=merged, is_named=is_named) for part in texts
+            ]
     return rows
 
 
@@ -184,7 +189,8 @@ def _cast(
     theirs = [*told.users, *others.users]
     users = [led_paragraphs(text, theirs) for text in texts["user"] if text.strip()]
     led = sum(any(prefix_of(part, theirs) for part in parts) for parts in users)
-    is_led = 2 * led > len(users) and any(prefix_of(part, told.users) for parts in users for part in parts)
+    is_led = 2 * led > len(users) and any(prefix_of(parts[0], theirs) for parts in users)
+    is_led = is_led and any(prefix_of(part, told.users) for parts in users for part in parts)
     return _Cast(Speakers(told.users if is_led else (), told.characters), others)
 
 

@@ -28,7 +28,7 @@ def read(window: Sequence[Incoming], path: Path, tree: TreeView) -> Reading:
     reading = Reading(shown={row.fingerprint for row in window})
     if any(row.glued for row in window):
         reading.tails = glue_of([part for row in window if row.glued for part in said_paragraphs(row)[1:]])
-    reading.unnamed = {row.role for row in window if not row.speaker}
+    reading.unnamed = {row.role for row in window if not (row.speaker and row.is_named)}
     reading.unnamed |= {"user"} if "assistant" in reading.unnamed else set()
     said_last = _said_last(window, tree)
     for n, row in enumerate(window):

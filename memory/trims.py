@@ -98,8 +98,9 @@ def _lacks_a_message(row: Incoming, i: int, tree: TreeView, reading: Reading) ->
 
 def _is_rest(row: Incoming, i: int, tree: TreeView, reading: Reading) -> bool:
     """Whether the rows before this one show what comes before it in a message: it was stored merged."""
-    parts = tree.paragraphs(i)
-    before = parts[: len(parts) - len(said_paragraphs(row))]
+    parts, said = tree.paragraphs(i), said_paragraphs(row)
+    starts_at = (n for n in range(len(parts)) if parts[n : n + len(said)] == said)
+    before = parts[: next(starts_at, len(parts) - len(said))]
     starts = {fingerprint(row.role, bare(before[n:])) for n in range(len(before))}
     shown = paragraphs(reading.rows[-1].text) if reading.rows else []
     return fingerprint(row.role, bare(shown)) in starts

@@ -14,6 +14,7 @@ from graph.context import TurnContext, session_of_thread
 from graph.errors import BadRequest
 from graph.state import ChatMessage, Turn, TurnState
 from memory.align import Aligner, Alignment, align, with_moved
+from memory.aligned import aligned_with
 from memory.assigned import AssignedTurns
 from memory.files import safe_name
 from memory.glue import unled
@@ -105,7 +106,10 @@ class Reconcile:
         tree = await self.transcript.tree(key)
         path = session.path if session else Path([])
         window = prompt.window_in(tree)
-        return self.align(window, path, tree, pinned=pinned, continues=continues, again=turn.again)
+        again = turn.again
+        return await aligned_with(
+            path, window, self.transcript, key, self.align, pinned=pinned, continues=continues, again=again
+        )
 
 
 def _moved_into(system: str, absent: Sequence[Message]) -> set[int]:
