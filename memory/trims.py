@@ -45,7 +45,7 @@ def trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> I
             is_glue = all(one in rest or one in reading.glue or tree.is_glue(one) for one in more)
             taken = any(i == other.id for other in reading.settled) or _says_more(i, said, tree, reading)
             stands = stands_there(i, path, tree, reading) if is_glue else follows(i, path, tree, reading)
-            apart = is_glue or not (here.before and reading.rows) or is_after(i, path, tree, reading)
+            apart = is_glue or not here.before or _is_first_of_its_row(i, path, tree, reading)
             if moved and not taken and stands and apart and (reading.went_on or len(said) == 1):
                 part = row_part(row, said, tree)
                 reading.glue |= rest | more
@@ -54,6 +54,15 @@ def trims_both(row: Incoming, path: Path, tree: TreeView, reading: Reading) -> I
                 reading.settled.append(Settled(i, part.text, part.fingerprint))
                 return replace(part, fingerprint=tree.fingerprint(i))
     return None
+
+
+def _is_first_of_its_row(i: int, path: Path, tree: TreeView, reading: Reading) -> bool:
+    """Whether what stands on the path before a message was no part of the row being read: it is shown before that, or
+    is the other side's."""
+    at = path.position(i)
+    if reading.rows or not at:
+        return is_after(i, path, tree, reading)
+    return tree.role(path[at - 1]) != tree.role(i)
 
 
 def _is_beside_a_message(

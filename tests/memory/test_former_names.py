@@ -350,3 +350,31 @@ async def test_messages_under_a_name_that_nobody_told_are_no_note_in_a_chat_that
     kept = await ask(memory, chat, said, "Seven.", style)
     told = "\n".join(plain(text) for text in texts(kept))
     assert [number for number in ("One.", "Two.", "Three.", "Four.") if number not in told] == []
+
+
+async def test_what_stands_before_a_former_personas_message_in_a_groups_first_row_is_said(
+    memory: Memory,
+) -> None:
+    """Names lead what the members say and what the former persona said; nothing tells the user's."""
+    chat, style = Chat(["Mira", "Tobias"], "chat-1"), replace(STRICT, main="character")
+    said = said_by(("Mira", GREETING), ("Alex", "One."), ("Sam", "Two."), ("Alex", "Three."))
+    kept = await ask(memory, chat, said, "Four.", style)
+    told = "\n".join(texts(kept))
+    assert [number for number in ("One.", "Two.", "Three.", "Four.") if number not in told] == []
+
+
+async def test_what_follows_a_former_personas_message_in_a_groups_row_is_the_present_ones(
+    memory: Memory,
+) -> None:
+    """Every row of the window has a name before it; what was said next under the former one is deleted."""
+    chat = Chat(["Mira", "Tobias"], "chat-1")
+    said = said_by(("Mira", GREETING), ("Alex", "One."))
+    await ask(memory, chat, said, "", MERGE)
+    told = [
+        {"role": one.role, "content": one.text, "name": one.speaker}
+        for one in [*said, *said_by(("Alex", "Two."))]
+    ]
+    await memory.tell("chat-1", ChatEvent.model_validate({"type": "open", "messages": told}))
+    chat.user = "Sam"
+    kept = await ask(memory, chat, [*said, *said_by(("Sam", "Four."))], "Five.", MERGE)
+    assert [(m.speaker, plain(m.text)) for m in kept.path][1:-1] == [("Alex", "One."), ("Sam", "Four.")]

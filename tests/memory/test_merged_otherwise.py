@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from server.sessions.protocol import ChatEvent
@@ -279,3 +280,40 @@ async def test_a_phrase_stands_once_for_each_time_it_was_said(memory: Memory) ->
     kept = await ask("Seven.", reply="Eight.")
     assert [plain(text) for text in texts(kept)[:-2]] == [one.text for one in chat.said[:-2]]
     assert len({message.id for message in kept.path}) == len(kept.path)
+
+
+async def test_an_edited_message_before_one_that_lost_its_note_is_no_glue_of_that(memory: Memory) -> None:
+    """The window begins with both in one row, for the greeting is hidden; the note moved."""
+    chat, wanted = Chat(["Mira"], "chat-1", name="chat-1"), Wanted(speaker="Mira")
+    told, semi = {"x-chat-id": "chat-1"}, Style(mode="semi", names="content", post_history=True)
+    chat.said = [
+        Said("assistant", "Mira", [GREETING]),
+        *(Said("user", USER, [text]) for text in ("Yes.", "One.")),
+    ]
+    await memory.ask(request(chat, chat.said, semi, wanted), told, ["Two."], Markers())
+    chat.said += [Said("assistant", "Mira", ["Two."]), Said("user", USER, ["Three."])]
+    chat.said[1].swipes[0] = "Yes, rather."
+    kept = await memory.ask(
+        request(chat, chat.said[1:], replace(semi, names="none"), wanted), told, [], Markers()
+    )
+    assert kept is not None
+    assert "Yes, rather." in "\n".join(texts(kept))
+
+
+async def test_a_message_of_one_that_was_stored_merged_under_a_note_is_not_all_of_it(memory: Memory) -> None:
+    """Both come with a name now, which tells them apart, and without the note; the window begins with them."""
+    chat, wanted = Chat(["Mira"], "chat-1", name="chat-1"), Wanted(speaker="Mira", note="calm")
+    told, noted = {"x-chat-id": "chat-1"}, Style(mode="semi", note_depth=0)
+    chat.said = [Said("assistant", "Mira", [GREETING]), Said("user", USER, ["One."])]
+    await memory.ask(request(chat, chat.said, Style(mode="semi"), wanted), told, ["Two."], Markers())
+    chat.said += [
+        Said("assistant", "Mira", ["Two."]),
+        *(Said("user", USER, [text]) for text in ("Three.", "Four.")),
+    ]
+    await memory.ask(request(chat, chat.said, noted, wanted), told, ["Five."], Markers())
+    chat.user = "Sam"
+    chat.said += [Said("assistant", "Mira", ["Five."]), Said("user", "Sam", ["Six."])]
+    kept = await memory.ask(request(chat, chat.said[3:], noted, wanted), told, [], Markers())
+    assert kept is not None
+    shown = "\n".join(texts(kept))
+    assert [one.text for one in chat.said if one.text not in shown] == []

@@ -95,16 +95,15 @@ class Compared:
             self.settle_in_doubt(kept)
         got = [(m.role, said) for m in kept.path if (said := self.said_of(m))]
         known_id = bool(self.chat.chat_id) and self.id_of_chat in self.ids
-        doubt = Doubt(
-            self.chat, window, self.chats, self.style, self.merging, known_id, self._looks_continued()
-        )
+        continued, told = self._looks_continued(), tells_user(window, self.style, self.tag)
+        doubt = Doubt(self.chat, window, self.chats, self.style, self.merging, known_id, continued, told)
         allowed = [expected, *doubt.allowed(expected)]
         wanted = next((shown for shown in allowed if self._same(got, shown)), None)
         assert wanted is not None, difference(got, lines_of(expected))
         if wanted is not expected:
             self.chat.earlier.append(self.chat.shown)
         self._remember(kept, wanted)
-        if not tells_user(window, self.style, self.tag):
+        if not told:
             self.unnamed |= {said.origin for said in window if said.role == "user"}
         self._compare_speakers(kept, wanted)
         assert not kept.session.is_group or len(self.chat.characters) > 1, (

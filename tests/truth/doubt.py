@@ -80,7 +80,9 @@ What DESIGN leaves open is settled here as follows.
   that another persona said in the chat that this one branched off, or in a branch of this one.
 - Where names lead all messages, what stands before the first known name of a merged message was glued to it.
   What the user said under a persona that no stored request told is taken for that too, before a message of
-  the present one's: where memory begins a chat anew, what requests told of the chat before is not known.
+  the present one's: where memory begins a chat anew, what requests told of the chat before is not known. In a group
+  whose prompts do not name the user a former persona is taken for the user, and what the user says now for glue
+  before what that one said.
 - A request that fails at the provider, an impersonation, a quiet prompt show memory nothing.
 - A quiet prompt that no tag, no beginning and no place in the request shows for one is taken for a turn. Its
   answer is a reply that the chat does not show: off the path again with the next request. A note that post-processing
@@ -119,13 +121,16 @@ class Doubt(Heads):
                         yield [*shown[:-2], Shown(shown[-2].said, text + shown[-1].text)]
 
     def _untold(self, told: Set[str]) -> list[Said]:
-        """What the user said under a name that is not told, merged before what they say under theirs."""
-        if self.style.mode == "none" or self.style.names != "content":
+        """What the user said under a name that is not told, merged before what they say under theirs; or without their
+        name, which nothing tells, before what a former one leads."""
+        is_bare = self.style.names == "none" and len(self.chat.characters) > 1 and not self.tells_user
+        if self.style.mode == "none" or not (is_bare or self.style.names == "content"):
             return []
+        names = {said.speaker for said in self.window} - {self.chat.user} if is_bare else told
         untold: list[Said] = []
         for role, run in groupby(self.window, key=lambda said: said.role):
             said = list(run)
-            before = list(takewhile(lambda one: one.speaker not in told, said))
+            before = list(takewhile(lambda one: one.speaker not in names, said))
             untold += before if role == "user" and len(before) < len(said) else []
         return untold
 

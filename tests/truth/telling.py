@@ -25,6 +25,8 @@ class Telling:
     """Memory had requests with the chat's id before."""
     looks_continued: bool
     """The request is one that a continue without a nudge cannot be told from."""
+    tells_user: bool
+    """The request tells the user's name."""
 
     def tells_little(self) -> bool:
         """Whether a window without an id shows too little of what memory knows of its chat."""
