@@ -118,7 +118,7 @@ truth: $(VENV)/.tests ## memory against the visible chat, random sequences of ac
 	@$(BIN)/python -m pytest tests/truth $(ARGS)
 
 .PHONY: soak
-soak: $(VENV)/.tests ## memory against the visible chat, 10,000 random sequences (ARGS="--seed N" repeats them)
+soak: $(VENV)/.tests ## memory against the visible chat, 10,000 random sequences, the same each time (ARGS="--seed N" drives others)
 	@$(BIN)/python -m tests.truth.soak 10000 $(ARGS)
 
 .PHONY: clean

@@ -1,15 +1,18 @@
-"""Ten thousand random sequences: `python -m tests.truth.soak [SEQUENCES] [--seed SEED] [--only SET_UP]`."""
+"""Ten thousand random sequences: `python -m tests.truth.soak [SEQUENCES] [--seed SEED] [--only SET_UP]`.
+
+Without a seed they are the same for everybody. Another seed searches where nobody looked yet.
+"""
 
 from __future__ import annotations
 
 import argparse
-import secrets
 import time
 
 from tests.truth.driving import counted, drive, machine, seed_of
 from tests.truth.machine import FrontEndMachine
 from tests.truth.set_ups import SET_UPS
 
+SEED = 1
 AT_ONCE = 500
 """Sequences of one seed: so many have to be driven again to repeat a failure."""
 
@@ -18,7 +21,7 @@ def main() -> None:
     """Drive every set-up for its share of the sequences and print the counts; raises at the first failure."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("sequences", type=int, nargs="?", default=10_000)
-    parser.add_argument("--seed", type=int, default=secrets.randbelow(1_000_000))
+    parser.add_argument("--seed", type=int, default=SEED)
     parser.add_argument("--only", default="", help="set-ups whose name holds this text")
     options = parser.parse_args()
     print(f"--seed {options.seed}", flush=True)
