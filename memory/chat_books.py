@@ -21,6 +21,8 @@ class Cast(NamedTuple):
     """The character that answers, by all of its names."""
     in_group: bool = False
     avatar: str = ""
+    user: str = ""
+    """The name of the user's persona."""
 
     def may_have(self, whose: Whose) -> bool:
         """Whether what is of a character or of a group is theirs, as `Whose.may_have` has it for sessions."""

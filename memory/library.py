@@ -230,11 +230,11 @@ class Library:
 
     def lore_of(self, owner: str, cast: Cast, chat_id: str = "") -> list[tuple[int, str]]:
         """Number and text of the enabled entries of the books of a character and of its chat, or of a group's
-        chat, in order."""
+        chat, of the user's persona and of those chosen for everything, in order."""
         with self._lock:
             of_chat = chat_books.books_of(self._connection, owner, chat_id, cast)
         names = json.dumps(sorted(cast.names))
-        return self._look(library_sql.LORE, owner, names, json.dumps(sorted(of_chat)), cast.avatar)
+        return self._look(library_sql.LORE, owner, names, json.dumps(sorted(of_chat)), cast.avatar, cast.user)
 
     def _entries(self, book: int) -> list[LoreEntry]:
         rows = self._look(

@@ -28,10 +28,12 @@ LORE = (
     "AND (character IN named OR name IN (SELECT value FROM json_each(?3)) "
     "OR EXISTS (SELECT 1 FROM book_scopes AS s WHERE s.owner = ?1 AND s.book = books.name AND "
     "((s.scope = 'character' OR s.scope = 'extra' AND ?4 = '') AND target IN named "
-    "OR s.scope IN ('card', 'extra') AND target IN carded))) "
+    "OR s.scope IN ('card', 'extra') AND target IN carded OR s.scope = 'global' "
+    "OR s.scope = 'persona' AND target <> '' AND target = ?5))) "
     "ORDER BY lore.id"
 )
-"""By owner, names, the chat's books and avatar; without an avatar a card's file is found by its character's name."""
+"""By owner, names, the chat's books, avatar and the user's name; without an avatar a card's file is found by its
+character's name."""
 PUT_ENTRY = (
     "INSERT INTO lore(book, uid, content, keys, secondary_keys, comment, enabled, constant, insertion_order, "
     "details, hash, imported_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "

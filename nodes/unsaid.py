@@ -202,9 +202,10 @@ class Shelves:
         return [Unsaid("card", n, text) for n, text in enumerate(chunk(card.text))] if card else []
 
     async def _lore(self, state: TurnState, key: TreeKey) -> list[Unsaid]:
-        """The entries of books that belong to the character or the chat, but for those the request shows."""
+        """The entries of books that belong to the character, the chat or the user's persona, or were chosen for
+        everything, but for those the request shows."""
         names = frozenset(name for name in (state.card.get("name"), state.character) if name)
-        cast = Cast(names, is_group(state), state.avatar)
+        cast = Cast(names, is_group(state), state.avatar, state.user_name)
         entries = await asyncio.to_thread(self.library.lore_of, key.owner, cast, state.chat_id)
         shown = "\n".join(text_of(m.get("content")) for m in state.messages)
         return [Unsaid("lore", n, text) for n, text in entries if text.strip() and text.strip() not in shown]

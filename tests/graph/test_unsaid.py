@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from graph.context import Filter
 from graph.state import ChatMessage
-from memory.library import Book, LoreEntry
+from memory.library import Book, LoreEntry, Scope
 from memory.stored import TreeKey
 from tests.graph.conftest import CARD, Machine
 
@@ -34,6 +36,21 @@ async def test_lore_of_the_character_is_found_and_lore_of_another_is_not(machine
     await machine.say("Which key does the blue stone on the north pier hide?")
     assert LORE in sent(machine)
     assert other.content not in sent(machine) and off.content not in sent(machine)
+
+
+@pytest.mark.parametrize(
+    ("scope", "target", "is_found"),
+    [("global", "", True), ("persona", "Alex", True), ("persona", "Robin", False), ("extra", "Tom", False)],
+)
+async def test_lore_for_everything_and_for_the_persona_is_found(
+    machine: Machine, scope: Scope, target: str, is_found: bool
+) -> None:
+    library = machine.resources.library
+    library.put_book("local", Book("coast", [LoreEntry("1", LORE)]), 0.0)
+    library.bind("local", "coast", scope, target)
+    await long_chat(machine)
+    await machine.say("Which key does the blue stone on the north pier hide?")
+    assert (LORE in sent(machine)) == is_found
 
 
 async def test_what_the_request_shows_is_not_told_again(machine: Machine) -> None:
