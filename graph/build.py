@@ -16,7 +16,7 @@ from nodes.budget import Budget
 from nodes.emotion import ReadEmotion
 from nodes.foresight import Foresight
 from nodes.generate import Generate
-from nodes.history import Ruler, Said
+from nodes.history import HistoryStart, Ruler, Said
 from nodes.looking import Looking
 from nodes.other_chats import OtherChats
 from nodes.persona import Persona
@@ -37,16 +37,16 @@ def build_graph(resources: Resources, *, checkpointer: BaseCheckpointSaver[str] 
     """reconcile -> emotion || persona -> retrieve -> rerank -> budget -> generate -> store -> summarise."""
     r, every = resources, resources.settings.summarize_after_messages
     ruler, said = Ruler(r.counter, r.chat, r.settings), Said(r.transcript, r.working)
-    others = OtherChats(r.transcript, r.catalog)
+    starts, others = HistoryStart(ruler, said), OtherChats(r.transcript, r.catalog)
     shelves = Shelves(r.transcript, r.library, Reader(r.embedder, r.codec))
-    looking = Looking(r.transcript, r.vectors, r.codes, r.codec, r.embedder, said, others, shelves)
+    looking = Looking(r.transcript, r.vectors, r.codes, r.codec, r.embedder, starts, others, shelves)
     moods = MoodHead() if r.embedder.weights_hash == BUILT_IN_SHA256 else None
     machine = StateGraph(TurnState, TurnContext, input_schema=TurnInput)
 
     machine.add_node("reconcile", Reconcile(r.transcript, assigned=r.assigned, ahead=looking.ahead))
     machine.add_node("emotion", ReadEmotion(r.emotion))
     machine.add_node("persona", Persona(r.transcript))
-    machine.add_node("retrieve", Retrieve(ruler, said, looking))
+    machine.add_node("retrieve", Retrieve(starts, looking))
     machine.add_node("rerank", Rerank(looking, moods, r.reranker))
     machine.add_node("budget", Budget(r.transcript, ruler, said))
     machine.add_node("generate", Generate(r.chat, r.counter, r.stops))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,14 @@ from memory.stored import TreeKey
 from memory.token_codes import Stored
 from models.token_codes import CODE_BYTES
 
-STEPS = (np.dtype("<u1"), np.dtype("<u2"), np.dtype("<u4"))
+STEPS = {kind.itemsize: kind for kind in map(np.dtype, ("<u1", "<u2", "<u4"))}
+"""How steps may be kept, by the bytes that each takes."""
+MAPPED_BYTES = 256 * 1024 * 1024
+"""Of a tree's file so much is read as memory: codes of many messages half as fast again."""
+
+KEPT_BYTES = 32 * 1024 * 1024
+HELD_BYTES = 600
+"""What keeping the codes of a message takes besides."""
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS token_codes (
@@ -25,27 +33,74 @@ CREATE TABLE IF NOT EXISTS token_codes (
 
 
 class SqliteTokenCodes:
-    """`TokenCodes` in table `token_codes` of OWNER/TREE.sqlite; a file that is gone stays gone."""
+    """`TokenCodes` in table `token_codes` of OWNER/TREE.sqlite; a file that is gone stays gone.
+
+    What was read last is kept: one turn's candidates are often the next one's.
+    """
 
     def __init__(self, root: Path, codec_key: str) -> None:
         self._root = root
         self._codec = made_with(codec_key)
+        self._kept: OrderedDict[TreeKey, dict[int, Stored]] = OrderedDict()
+        """The tree used last stands last, and of a tree what was read last."""
+        self._kept_bytes = 0
+        self._changes = 0
+        """How often anything was written or deleted: what was read before is not kept."""
 
     async def upsert(self, key: TreeKey, items: Mapping[int, Stored]) -> None:
+        self._forget(key, items)
         await asyncio.to_thread(self._write, tree_path(self._root, key), items)
+        self._forget(key, items)
 
     async def fetch(self, key: TreeKey, refs: Sequence[int]) -> dict[int, Stored]:
-        return await asyncio.to_thread(self._read, tree_path(self._root, key), refs) if refs else {}
+        kept = self._kept.get(key, {})
+        found = {ref: held for ref in refs if (held := kept.get(ref)) is not None}
+        if len(found) < len(refs):
+            changes, missing = self._changes, [ref for ref in refs if ref not in found]
+            read = await asyncio.to_thread(self._read, tree_path(self._root, key), missing)
+            if changes == self._changes:
+                self._keep(key, read)
+            found |= read
+        return found
+
+    def _keep(self, key: TreeKey, read: Mapping[int, Stored]) -> None:
+        kept = self._kept.setdefault(key, {})
+        self._kept.move_to_end(key)
+        for ref in read.keys() - kept.keys():
+            kept[ref] = read[ref]
+            self._kept_bytes += _bytes_of(read[ref])
+        while self._kept_bytes > KEPT_BYTES:
+            unused = next(iter(self._kept))
+            self._drop(unused, [next(iter(self._kept[unused]))])
+
+    def _drop(self, key: TreeKey, refs: Iterable[int]) -> None:
+        kept = self._kept.get(key, {})
+        for one in [kept.pop(ref) for ref in refs if ref in kept]:
+            self._kept_bytes -= _bytes_of(one)
+        if not kept:
+            self._kept.pop(key, None)
+
+    def _forget(self, key: TreeKey, refs: Iterable[int] | None = None) -> None:
+        """Keep nothing of these messages any longer; None: of none of the tree's."""
+        self._changes += 1
+        self._drop(key, [*self._kept.get(key, ())] if refs is None else refs)
+
+    def _forget_all(self) -> None:
+        self._changes, self._kept_bytes = self._changes + 1, 0
+        self._kept.clear()
 
     async def delete(self, key: TreeKey, refs: Sequence[int] | None = None) -> None:
+        self._forget(key, refs)
         file = tree_path(self._root, key)
         if refs is None:
             await asyncio.to_thread(erase, file, SCHEMA, "DELETE FROM token_codes")
         else:
             rows = [(int(ref),) for ref in refs]
             await asyncio.to_thread(erase, file, SCHEMA, "DELETE FROM token_codes WHERE ref = ?", rows)
+        self._forget(key, refs)
 
     async def clear(self) -> None:
+        self._forget_all()
         for file in await asyncio.to_thread(tree_files, self._root):
             await asyncio.to_thread(erase, file, SCHEMA, "DELETE FROM token_codes")
 
@@ -55,6 +110,7 @@ class SqliteTokenCodes:
 
     async def close(self) -> None:
         """No file is held open."""
+        self._forget_all()
 
     def _write(self, file: Path, items: Mapping[int, Stored]) -> None:
         rows = [(ref, self._codec, *packed(one)) for ref, one in items.items()]
@@ -68,6 +124,7 @@ class SqliteTokenCodes:
         with opened(file, SCHEMA) as database:
             if database is None:
                 return {}
+            database.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
             rows = database.execute(
                 "SELECT ref, steps, codes FROM token_codes "
                 "WHERE codec = ? AND ref IN (SELECT value FROM json_each(?))",
@@ -83,9 +140,14 @@ class SqliteTokenCodes:
             return int(database.execute(query, (self._codec,)).fetchone()[0])
 
 
+def _bytes_of(one: Stored) -> int:
+    """What a message's codes take in memory, with what holds them."""
+    return one.codes.nbytes + one.steps.nbytes + HELD_BYTES
+
+
 def packed(one: Stored) -> tuple[bytes, bytes]:
     """The steps, in as few bytes as the longest one takes, and the codes."""
-    kind = next(kind for kind in STEPS if one.steps.max(initial=0) <= np.iinfo(kind).max)
+    kind = next(kind for kind in STEPS.values() if one.steps.max(initial=0) <= np.iinfo(kind).max)
     return one.steps.astype(kind).tobytes(), one.codes.tobytes()
 
 
@@ -93,5 +155,5 @@ def unpacked(steps: bytes, codes: bytes) -> Stored:
     """What was packed."""
     size = CODE_BYTES * len(steps) // max(len(codes), 1)
     return Stored(
-        np.frombuffer(codes, np.uint8).reshape(-1, CODE_BYTES), np.frombuffer(steps, f"<u{size or 1}")
+        np.frombuffer(codes, np.uint8).reshape(-1, CODE_BYTES), np.frombuffer(steps, STEPS[size or 1])
     )

@@ -163,6 +163,18 @@ async def history_from(state: TurnState, measured: Measured, ruler: Ruler, said:
     return min(start, window_at + _last_row(state))
 
 
+@dataclass(frozen=True, slots=True)
+class HistoryStart:
+    """Finds where on a path the prompt's history begins."""
+
+    ruler: Ruler
+    said: Said
+
+    async def __call__(self, state: TurnState, owner: str) -> int:
+        measured = await self.ruler.measure(state)
+        return await history_from(state, measured, self.ruler, self.said, TreeKey(owner, state.tree_id))
+
+
 def _last_row(state: TurnState) -> int:
     """The row from which the conversation is never cut."""
     first = kept_from(state)

@@ -12,10 +12,9 @@ import numpy as np
 from graph.context import TurnContext
 from graph.state import TurnState
 from memory.glue import certain_text
-from memory.lines import TreeLines
 from memory.path import Path
 from memory.rows import on_path
-from memory.stored import Session, TreeKey
+from memory.stored import Message, Session, TreeKey
 from memory.token_codes import TokenCodes
 from memory.transcript import Transcript
 from memory.vectors import VectorIndex
@@ -24,10 +23,10 @@ from models.encoding import Encoding
 from models.token_codes import TokenCodec, rows
 from nodes.asking import lines_before, looks_for_memory, wording_of
 from nodes.filter import passing
-from nodes.history import Said
+from nodes.history import HistoryStart
 from nodes.other_chats import Here, OtherChats, begins_with, is_group
 from nodes.query import Query, SaidLine, Wording, query_of, said_line
-from nodes.sight import Sight, ground_of, look
+from nodes.sight import Ground, Sight, ground_of, look
 from nodes.texts import TreeTexts
 from nodes.unsaid import Shelves
 
@@ -40,12 +39,16 @@ UNSAID = 40
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """What is asked in words, while the newest message is embedded."""
+    """What is known of a turn's question while the newest message is embedded."""
 
     key: TreeKey
-    tree: TreeLines
     wording: Wording
+    start: int
+    """Where on the path the prompt's history begins: what stands before it may be recalled."""
+    ground: asyncio.Future[Ground]
     encoding: asyncio.Future[Encoding]
+    heard: asyncio.Future[list[SaidLine]]
+    """The lines of its context that have vectors."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,7 @@ class Looking:
     codes: TokenCodes
     codec: TokenCodec
     embedder: Embedder
-    said: Said
+    starts: HistoryStart
     others: OtherChats
     shelves: Shelves
     _begun: OrderedDict[str, asyncio.Task[Begun]] = field(default_factory=OrderedDict)
@@ -86,20 +89,25 @@ class Looking:
         task = self._begun.pop(state.turn_id, None)
         return await (self.begin(state, context) if task is None else task)
 
-    async def begin(self, state: TurnState, context: TurnContext) -> Begun:
-        """Read what is asked and let it be embedded."""
+    async def begin(self, state: TurnState, context: TurnContext, start: int | None = None) -> Begun:
+        """Read what is asked, let it be embedded, and see where its words stand; `start` as in `Begun` where it is
+        known."""
         key = TreeKey(context.owner, state.tree_id)
         tree = await self.transcript.tree_lines(key)
         wording = wording_of(state, tree.names(Path(state.path)))
         encoding = asyncio.ensure_future(self.embedder.encode(wording.text, urgent=True))
-        stored = await self._stored(state, key, [i for i in lines_before(state, wording.asked) if i > 0])
-        return Begun(key, tree, replace(wording, stored=stored), encoding)
+        ids = [i for i in lines_before(state, wording.asked) if i > 0]
+        messages = await self.starts.said.messages(state, key, ids) if ids else []
+        heard = asyncio.ensure_future(self._heard(key, messages))
+        wording = replace(wording, heard=[certain_text(message) for message in messages])
+        start = await self.starts(state, context.owner) if start is None else start
+        whole = Path(state.path)
+        ground = ground_of(self.texts(key), tree, whole.prefix(start), wording.terms, whole=whole)
+        return Begun(key, wording, start, asyncio.ensure_future(ground), encoding, heard)
 
-    async def _stored(self, state: TurnState, key: TreeKey, ids: Sequence[int]) -> list[SaidLine]:
+    async def _heard(self, key: TreeKey, messages: Sequence[Message]) -> list[SaidLine]:
         """Those of the messages that have vectors already, as lines of the context."""
-        if not ids:
-            return []
-        messages = await self.said.messages(state, key, ids)
+        ids = [message.id for message in messages]
         vectors = await self.vectors.vectors(key, "message", ids)
         codes = await self.codes.fetch(key, ids)
         return [
@@ -108,17 +116,15 @@ class Looking:
             if m.id in vectors and m.id in codes
         ]
 
-    async def look(self, state: TurnState, context: TurnContext, begun: Begun, start: int) -> Looked:
-        """The quick look at everything that may be recalled: what stands before position `start` of the path."""
-        whole = Path(state.path)
-        path = whole.prefix(start)
-        key, terms = begun.key, begun.wording.terms
-        ground = await ground_of(self.texts(key), begun.tree, path, terms, whole=whole)
+    async def look(self, state: TurnState, context: TurnContext, begun: Begun) -> Looked:
+        """The quick look at everything that may be recalled."""
+        path, key, terms = Path(state.path).prefix(begun.start), begun.key, begun.wording.terms
         shelf = await self.shelves.shelf(state, key, path, context.only)
         unsaid = await ground_of(shelf, shelf.lines, shelf.path, terms) if shelf.texts else None
-        encoding = await begun.encoding
+        ground, encoding = await begun.ground, await begun.encoding
         common = {term for term, most in zip(terms, ground.most.tolist(), strict=True) if not most}
-        query = query_of(begun.wording, encoding, self.codec.project(encoding.tokens), common)
+        projected, heard = self.codec.project(encoding.tokens), await begun.heard
+        query = query_of(begun.wording, encoding, projected, heard, common)
         cosine = await self.vectors.similarities(key, "message", query.vector, path)
         allowed = passing(context.only, ground) & ~np.isin(ground.at.ids, state.moved)
         sights = [await look(query, ground, cosine, allowed, context.candidates)]
@@ -141,7 +147,7 @@ class Looking:
         """What `look` saw in this turn."""
         if (looked := self._kept.pop(state.turn_id, None)) is not None:
             return looked
-        return await self.look(state, context, await self.begin(state, context), state.history_from)
+        return await self.look(state, context, await self.begin(state, context, state.history_from))
 
     async def _elsewhere(
         self, state: TurnState, context: TurnContext, key: TreeKey, query: Query

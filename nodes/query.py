@@ -72,8 +72,8 @@ class Wording:
     asker: str
     unseen: Sequence[str] = ()
     """Lines just before the newest that have no vectors: they are read in one pass with it."""
-    stored: Sequence[SaidLine] = ()
-    """Lines before these."""
+    heard: Sequence[str] = ()
+    """Lines before these, which are stored."""
 
     @property
     def text(self) -> str:
@@ -83,7 +83,7 @@ class Wording:
     @property
     def terms(self) -> dict[str, float]:
         """Stems, each with the weight of the newest line that has it; speakers' names are none."""
-        lines = [*(line.text for line in self.stored), *self.unseen][-CONTEXT_LINES:]
+        lines = [*self.heard, *self.unseen][-CONTEXT_LINES:]
         spoken = {part for name in self.names for part in terms(name)}
         lines.append(self.asked.text[: self.asked.contrast])
         heard = {term: DECAY ** (len(lines) - 1 - n) for n, line in enumerate(lines) for term in terms(line)}
@@ -103,11 +103,16 @@ def words_at(text: str, starts: Sequence[int] | npt.NDArray[np.int32]) -> list[s
 
 
 def query_of(
-    wording: Wording, encoding: Encoding, projected: Floats, common: Collection[str] = frozenset()
+    wording: Wording,
+    encoding: Encoding,
+    projected: Floats,
+    heard: Sequence[SaidLine] = (),
+    common: Collection[str] = frozenset(),
 ) -> Query:
     """The query of a wording whose `text` was encoded; `projected` are its tokens as the codec has them.
 
-    `common` are terms that so much of the chat holds that they tell nothing apart.
+    `heard` are those of the wording's lines that have vectors, `common` are terms that so much of the chat holds that
+    they tell nothing apart.
     """
     asked = wording.asked
     lead = len(wording.text) - len(asked.text)
@@ -126,7 +131,7 @@ def query_of(
         weights=np.ones(len(kinds), np.float32),
         stems=stems_of(words),
     )
-    before = [*wording.stored, *_lines(wording.unseen, encoding, projected)][-CONTEXT_LINES:]
+    before = [*heard, *_lines(wording.unseen, encoding, projected)][-CONTEXT_LINES:]
     return shortened(_in_context(query, before, common) if before else query)
 
 

@@ -11,9 +11,8 @@ from langgraph.runtime import Runtime
 
 from graph.context import TurnContext
 from graph.state import TurnState
-from memory.stored import TreeKey
 from nodes.asking import looks_for_memory
-from nodes.history import Ruler, Said, history_from
+from nodes.history import HistoryStart
 from nodes.looking import Looking
 from nodes.sight import Sight
 
@@ -22,25 +21,17 @@ from nodes.sight import Sight
 class Retrieve:
     """The first stage: every message by its words and its vector, and the best of them as candidates."""
 
-    ruler: Ruler
-    said: Said
+    starts: HistoryStart
     looking: Looking
 
     async def __call__(self, state: TurnState, runtime: Runtime[TurnContext]) -> dict[str, Any]:
         context = runtime.context or TurnContext()
         if not looks_for_memory(state, context):
-            return {"history_from": await self._start(state, context)}
+            return {"history_from": await self.starts(state, context.owner)}
         begun = await self.looking.begun(state, context)
-        start = await self._start(state, context)
-        looked = await self.looking.look(state, context, begun, start)
+        looked = await self.looking.look(state, context, begun)
         found = [candidate for sight in looked.sights for candidate in candidates_of(sight)]
-        return {"history_from": start, "candidates": found}
-
-    async def _start(self, state: TurnState, context: TurnContext) -> int:
-        """Where on the path the prompt's history begins."""
-        measured = await self.ruler.measure(state)
-        key = TreeKey(context.owner, state.tree_id)
-        return await history_from(state, measured, self.ruler, self.said, key)
+        return {"history_from": begun.start, "candidates": found}
 
 
 def candidates_of(sight: Sight) -> Iterator[dict[str, Any]]:

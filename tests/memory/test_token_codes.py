@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from pathlib import Path as FilePath
 
@@ -112,3 +113,43 @@ def test_any_places_of_tokens_survive_packing(starts: list[int]) -> None:
     assert equal(unpacked(*packed(one)), one)
     longest = max(np.diff(starts, prepend=0).tolist(), default=0)
     assert len(packed(one)[0]) == len(starts) * (1 if longest < 256 else 2 if longest < 65_536 else 4)
+
+
+async def test_what_was_read_is_kept_no_longer_than_it_is_stored(
+    codes: SqliteTokenCodes, root: FilePath
+) -> None:
+    said = {ref: stored(ref, 0, 4) for ref in range(1, 6)}
+    await codes.upsert(KEY, said)
+    await codes.upsert(OTHER, said)
+    for key in (KEY, OTHER):
+        assert (await codes.fetch(key, [*said])).keys() == said.keys()
+    await codes.upsert(KEY, {1: stored(9, 0)})
+    await codes.delete(KEY, [2])
+    found = await codes.fetch(KEY, [1, 2, 3])
+    assert found.keys() == {1, 3} and equal(found[1], stored(9, 0))
+    await codes.delete(KEY)
+    assert await codes.fetch(KEY, [*said]) == {}
+    assert (await codes.fetch(OTHER, [*said])).keys() == said.keys()
+    await codes.clear()
+    assert await codes.fetch(OTHER, [*said]) == {}
+
+
+async def test_what_is_read_while_it_is_deleted_is_not_kept(codes: SqliteTokenCodes) -> None:
+    await codes.upsert(KEY, {1: stored(1, 0)})
+    reading = asyncio.create_task(codes.fetch(KEY, [1]))
+    await asyncio.sleep(0)
+    await codes.delete(KEY, [1])
+    await reading
+    assert await codes.fetch(KEY, [1]) == {}
+
+
+async def test_so_many_bytes_are_kept_and_no_more(
+    codes: SqliteTokenCodes, root: FilePath, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("memory.token_codes_sqlite.KEPT_BYTES", 3_000)  # that is three
+    said = {ref: stored(ref, *range(10)) for ref in range(1, 10)}
+    await codes.upsert(KEY, said)
+    for ref in said:
+        assert equal((await codes.fetch(KEY, [ref]))[ref], said[ref])
+    tree_path(root, KEY).unlink()
+    assert (await codes.fetch(KEY, [*said])).keys() == {7, 8, 9}, "the others are read from the file"
