@@ -135,9 +135,8 @@ def _rows(
 
             texts = cast.turns(role, text, stored_at, glued=may_be_glued)
             is_named = not merged or bool(cast.always.of(role))
-            rows += [
-                replace(row(part), glued=may_be_glued, merged=merged, is_named=is_named) for part in texts
-            ]
+            known_of = {"glued": may_be_glued, "merged": merged, "is_named": is_named}
+            rows += [row_of(role, name, part, known[role], index, **known_of) for part in texts]
     return rows
 
 
@@ -257,11 +256,14 @@ def led_paragraphs(text: str, names: Sequence[str]) -> list[str]:
     return [*found, alone] if alone else found
 
 
-def row_of(role: str, name: str, text: str, names: Sequence[str], index: int = 0) -> Incoming:
-    """One row of a text; `name` is its speaker's, where that came beside the text."""
+def row_of(
+    role: str, name: str, text: str, names: Sequence[str], index: int = 0, **known_of: bool
+) -> Incoming:
+    """One row of a text; `name` is its speaker's, where that came beside the text, `known_of` what else is known of
+    it by the names of `Incoming`."""
     prefix = prefix_of(text, [name, *names] if name else names)
     said = text.lstrip()[len(prefix) + 1 :] if prefix else text
-    return Incoming(role, name or prefix, text, fingerprint(role, said), index)
+    return Incoming(role, name or prefix, text, fingerprint(role, said), index, **known_of)
 
 
 def text_of(content: object) -> str:

@@ -88,7 +88,7 @@ def _read_row(row: Incoming, path: Path, tree: TreeView, reading: Reading, *, ne
         return [*several]
     if _is_stored(row, path, tree, reading):
         _learn(row, path, tree, reading)
-        return [replace(row, unsettled=may_be_glued)]
+        return [replace(row, unsettled=True)] if may_be_glued else [row]
     settled = None if may_be_glued and not reading.went_on else trims(row, path, tree, reading)
     if settled is None and may_be_glued and not newest:
         settled = trims_both(row, path, tree, reading)
@@ -112,8 +112,8 @@ def _several_on_path(
 ) -> Sequence[Incoming]:
     """The neighbours on the path that a row is which the tree also holds as one message, off the path: what was first
     seen merged, and apart in a file since."""
-    ids = tree.ids_of(row.fingerprint)
-    if not row.merged or len(parts) < 2 or not ids or any(i in path for i in ids):
+    ids = tree.ids_of(row.fingerprint) if row.merged and len(parts) > 1 else ()
+    if not ids or any(i in path for i in ids):
         return []
     several = StoredRuns.of(row, parts, path, tree, is_named=is_named).before[-1]
     return several if all(_stands(one, path, tree, last=False) for one in several) else []
