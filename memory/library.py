@@ -17,6 +17,8 @@ from memory.schema import LIBRARY_MIGRATIONS, LIBRARY_SCHEMA, LIBRARY_VERSION
 from memory.whose import Whose
 
 FILE = "library.sqlite"
+MOST_CHATS = 200
+"""Chats whose lore is remembered."""
 Scope = Literal["global", "character", "card", "extra", "persona"]
 """What a book belongs to: everything, a character by its card (known by the character's name or by its own file's), a
 character beside that, a persona."""
@@ -88,6 +90,8 @@ class Library:
     def __init__(self, root: Path, whose_chats: WhoseChats) -> None:
         """`whose_chats` is asked where an older version did not tell. Raises NewerSchema, DataFolderError."""
         self._lock = threading.Lock()
+        self._lore: dict[tuple[str, Cast, str], tuple[int, list[tuple[int, str]]]] = {}
+        """What was found last, with how many changes there had been; the dict itself is never changed."""
         self._connection = open_database(root / FILE, LIBRARY_SCHEMA, LIBRARY_VERSION, LIBRARY_MIGRATIONS)
         self._connection.execute("PRAGMA secure_delete=ON")
         with transaction(self._connection):
@@ -232,9 +236,20 @@ class Library:
         """Number and text of the enabled entries of the books of a character and of its chat, or of a group's
         chat, of the user's persona and of those chosen for everything, in order."""
         with self._lock:
+            changes = self._connection.total_changes
             of_chat = chat_books.books_of(self._connection, owner, chat_id, cast)
         names = json.dumps(sorted(cast.names))
-        return self._look(library_sql.LORE, owner, names, json.dumps(sorted(of_chat)), cast.avatar, cast.user)
+        found = self._look(
+            library_sql.LORE, owner, names, json.dumps(sorted(of_chat)), cast.avatar, cast.user
+        )
+        asked = (owner, cast, chat_id)
+        self._lore = {**(self._lore if len(self._lore) < MOST_CHATS else {}), asked: (changes, found)}
+        return found
+
+    def known_lore(self, owner: str, cast: Cast, chat_id: str = "") -> list[tuple[int, str]] | None:
+        """What `lore_of` gave, without blocking; None where it was not asked for, or something changed since."""
+        changes, found = self._lore.get((owner, cast, chat_id), (None, None))
+        return found if changes == self._connection.total_changes else None
 
     def _entries(self, book: int) -> list[LoreEntry]:
         rows = self._look(

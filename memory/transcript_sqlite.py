@@ -252,7 +252,9 @@ class SqliteTranscript:
             return removed
 
     async def card(self, key: TreeKey, name: str = "") -> Card | None:
-        return await self._with_tree(key, TreeFile.card, name)
+        tree = self._trees.held(key)
+        known = tree.cards if tree is not None else {}
+        return known[name] if name in known else await self._with_tree(key, TreeFile.card, name)
 
     async def card_chunks(self, key: TreeKey, ids: Sequence[int]) -> list[CardChunk]:
         return await self._with_tree(key, TreeFile.card_chunks, ids) or []

@@ -33,6 +33,9 @@ from memory.tree_summaries import Summaries
 from memory.tree_turn import grow, lay, next_session, rename, settle, write_turn
 from memory.whose import has_id_of
 
+MOST_CARDS = 64
+"""Names of cards that are remembered of a tree."""
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -58,6 +61,8 @@ class TreeFile:
         """None: not asked for yet."""
         self.lines: dict[str, Line] = {}
         self._summaries: Summaries | None = None
+        self.cards: dict[str, Card | None] = {}
+        """The latest cards by the names that were asked for; what is there is never changed."""
         self._connection = open_database(path, TREE_SCHEMA, TREE_VERSION, TREE_MIGRATIONS)
         self._read_meta()
 
@@ -102,6 +107,7 @@ class TreeFile:
             settle(self._connection, write, session.updated_at)
             rename(self._connection, write, self._clock())
             behind = [leave_behind(self._connection, one) for one in self._left_by(write, session)]
+        self.cards = {} if write.card else self.cards
         grow(shape, write, turn.added.values())
         new = [told_of(a.id, a.message, session.updated_at) for a in turn.added.values()]
         others_spoke = write.renamed or write.respoken
@@ -138,6 +144,7 @@ class TreeFile:
             lines = tree_bulk.write_bulk(self._connection, write, laid, sessions, numbers, self._clock())
             settle(self._connection, write, self._clock())
             rename(self._connection, write, self._clock())
+        self.cards = {} if write.cards else self.cards
         grow(shape, write, laid.added)
         new = [told_of(p.id, p.message, p.message.created_at) for p in laid.added]
         self.tree_lines = None if others_spoke else with_more(self.tree_lines, new, write.settled)
@@ -184,11 +191,13 @@ class TreeFile:
         self.empty_journal()
         self._connection.execute("PRAGMA secure_delete=OFF")
         del self.lines[session_id]
-        self.shape, self.tree_lines, self._summaries = None, None, None
+        self.shape, self.tree_lines, self._summaries, self.cards = None, None, None, {}
         return removed
 
     def card(self, name: str) -> Card | None:
-        return tree_cards.latest(self._connection, name)
+        found = tree_cards.latest(self._connection, name)
+        self.cards = {**(self.cards if len(self.cards) < MOST_CARDS else {}), name: found}
+        return found
 
     def card_chunks(self, ids: Sequence[int]) -> list[CardChunk]:
         return tree_cards.chunks(self._connection, ids)

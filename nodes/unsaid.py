@@ -206,6 +206,9 @@ class Shelves:
         everything, but for those the request shows."""
         names = frozenset(name for name in (state.card.get("name"), state.character) if name)
         cast = Cast(names, is_group(state), state.avatar, state.user_name)
-        entries = await asyncio.to_thread(self.library.lore_of, key.owner, cast, state.chat_id)
-        shown = "\n".join(text_of(m.get("content")) for m in state.messages)
+        asked = (key.owner, cast, state.chat_id)
+        entries = self.library.known_lore(*asked)
+        if entries is None:
+            entries = await asyncio.to_thread(self.library.lore_of, *asked)
+        shown = "\n".join(text_of(m.get("content")) for m in state.messages) if entries else ""
         return [Unsaid("lore", n, text) for n, text in entries if text.strip() and text.strip() not in shown]

@@ -159,6 +159,8 @@ async def test_the_card_seen_last_is_the_card(transcript, turn):
     other = replace(CARD, text="Mira is a pirate.", hash="hash-2")
     for n, card in enumerate((CARD, other, replace(CARD, name="Tobias", hash="hash-3"), CARD)):
         await transcript.commit(turn([], ["u:hi"], card=card, turn_id=str(n)))
+        for name in (card.name, ""):
+            assert await transcript.card(KEY, name) == await transcript.card(KEY, name) == card
     assert await transcript.card(KEY, "Mira") == CARD
     assert (await transcript.card(KEY)).name == "Mira"
     assert (await transcript.card(KEY, "Tobias")).hash == "hash-3"

@@ -58,7 +58,9 @@ def world(content: str) -> bytes:
 
 def lore(live: Live, avatar: str, chat_id: str = "") -> list[str]:
     """What is recalled of for Mira of this avatar, in this chat."""
-    found = live.resources.library.lore_of("local", Cast(frozenset({"Mira"}), avatar=avatar), chat_id)
+    library, asked = live.resources.library, ("local", Cast(frozenset({"Mira"}), avatar=avatar), chat_id)
+    known, found = library.known_lore(*asked), library.lore_of(*asked)
+    assert known in (None, found) and library.known_lore(*asked) == found
     return sorted(text for _, text in found)
 
 
