@@ -31,6 +31,8 @@ FLOATS_AT_ONCE, HALVES_AT_ONCE = 1000, 16_000
 """Tokens of texts that are looked at together."""
 HALVES_FROM = 32
 """From so many tokens of a query on the matrix units for bfloat16 are quicker than products in float32."""
+EVEN_ROWS = 1024
+"""To a multiple of it matrices are filled up: for each shape that is new PyTorch prepares its product anew."""
 ALIKE = 8
 """Tokens by which the lengths of texts differ at most that stand side by side."""
 BORDERS = (LEVELS[:-1] + LEVELS[1:]) / 2
@@ -132,9 +134,10 @@ def _in_halves(query: Floats, codes: Codes, lengths: Counts) -> Floats:
         alike = int(np.searchsorted(lengths, lengths[first] + ALIKE, side="right"))
         last = min(alike, first + max(1, HALVES_AT_ONCE // int(lengths[first] + ALIKE)))
         places = np.minimum(np.arange(lengths[last - 1])[:, None], lengths[first:last] - 1)  # the last again
-        tokens = np.take(codes, (starts[first:last] + places).ravel(), axis=0)
-        decoded = torch.from_numpy(np.take(bytes_as_halves, tokens).view(np.int16)).view(torch.bfloat16)
-        cosines = (decoded @ columns).view(*places.shape, len(query))
-        best[first:last] = cosines.amax(dim=0).float().numpy()
+        filled = np.zeros(-(-places.size // EVEN_ROWS) * EVEN_ROWS, np.intp)
+        np.add(places, starts[first:last], out=filled[: places.size].reshape(places.shape))
+        halves = np.take(bytes_as_halves, np.take(codes, filled, axis=0)).view(np.int16)
+        cosines = (torch.from_numpy(halves).view(torch.bfloat16) @ columns)[: places.size]
+        best[first:last] = cosines.view(*places.shape, len(query)).amax(dim=0).float().numpy()
         first = last
     return best

@@ -78,9 +78,9 @@ class Rerank:
             return []
         rows = to_read(sight, np.array(sorted(wanted), np.int32))
         ids = ground.at.ids[rows].tolist()
-        stored = await ground.texts.codes(ids)
-        mood = await self._mood(query, sight, ids, context)
-        named = await self._naming(query, sight, rows)
+        stored, mood, named = await asyncio.gather(
+            ground.texts.codes(ids), self._mood(query, sight, ids, context), self._naming(query, sight, rows)
+        )
         found = await asyncio.to_thread(columns, query, sight, rows, stored, mood, named)
         return [
             Scored(sight, row, float(value), column)
@@ -142,8 +142,8 @@ class Page:
 
     @classmethod
     async def read(cls, texts: Texts, ids: Sequence[int]) -> Page:
-        messages = {m.id: m for m in await texts.messages(ids)}
-        pieces = await texts.vectors(ids)
+        said, pieces = await asyncio.gather(texts.messages(ids), texts.vectors(ids))
+        messages = {m.id: m for m in said}
         codes = await texts.codes([i for i, message in messages.items() if len(message.text) > LONG])
         return cls(messages, {i: unit(found.mean(axis=0)) for i, found in pieces.items()}, codes)
 
