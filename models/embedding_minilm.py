@@ -16,6 +16,8 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -66,18 +68,7 @@ class MiniLMBackend:
         self._counter.no_padding()
         self._tokenizer.enable_truncation(MOST_TOKENS)
         self._tokenizer.enable_padding()
-        weights = load_file(folder / "model.safetensors")
-        self._words = weights["embeddings.word_embeddings.weight"]
-        self._places = (
-            weights["embeddings.position_embeddings.weight"]
-            + weights["embeddings.token_type_embeddings.weight"][0]
-        )
-        self._norm = _pair(weights, "embeddings.LayerNorm")
-        dtype = torch.bfloat16 if _in_bfloat16(precision) else torch.float32
-        self._layers = [_Layer.load(weights, f"encoder.layer.{n}", dtype) for n in range(LAYERS)]
-        two = torch.zeros((2, 2), dtype=torch.int32)
-        self._even = _recorded(self._states, two[:1])
-        self._padded = _recorded(self._states, two, torch.ones((2, 2), dtype=torch.bool))
+        self._model = _model(folder, _in_bfloat16(precision))
 
     def lengths(self, words: list[str]) -> Sequence[int]:
         """How many tokens each word has."""
@@ -90,7 +81,7 @@ class MiniLMBackend:
         encoded = self._tokenizer.encode_batch(list(texts))
         ids = np.array([e.ids for e in encoded], np.int32)
         mask = np.array([e.attention_mask for e in encoded], bool)
-        states = self._passed(torch.from_numpy(ids), None if mask.all() else torch.from_numpy(mask))
+        states = self._model.passed(torch.from_numpy(ids), None if mask.all() else torch.from_numpy(mask))
         found = []
         for row, one, length in zip(states, encoded, mask.sum(axis=1), strict=True):
             inner = slice(1, length - 1)  # [CLS] first, [SEP] last
@@ -99,8 +90,24 @@ class MiniLMBackend:
             found.append(Pass(vector, unit(row[inner]), said, np.array(starts, np.int32)))
         return found
 
+
+class _Model:
+    """The weights in RAM, and a pass over them."""
+
+    def __init__(self, weights: dict[str, Tensor], dtype: torch.dtype) -> None:
+        self._words = weights["embeddings.word_embeddings.weight"]
+        self._places = (
+            weights["embeddings.position_embeddings.weight"]
+            + weights["embeddings.token_type_embeddings.weight"][0]
+        )
+        self._norm = _pair(weights, "embeddings.LayerNorm")
+        self._layers = [_Layer.load(weights, f"encoder.layer.{n}", dtype) for n in range(LAYERS)]
+        two = torch.zeros((2, 2), dtype=torch.int32)
+        self._even = _recorded(self._states, two[:1])
+        self._padded = _recorded(self._states, two, torch.ones((2, 2), dtype=torch.bool))
+
     @torch.inference_mode()
-    def _passed(self, ids: Tensor, mask: Tensor | None) -> Floats:
+    def passed(self, ids: Tensor, mask: Tensor | None) -> Floats:
         states: Floats = (self._even(ids) if mask is None else self._padded(ids, mask)).numpy()
         return states
 
@@ -150,6 +157,13 @@ class _Layer:
         x = layer_norm(joined.float() + x, (DIMENSION,), *self.first_norm, EPSILON)
         narrow = linear(gelu(linear(x.to(dtype), *self.wide)), *self.narrow)
         return layer_norm(narrow.float() + x, (DIMENSION,), *self.second_norm, EPSILON)
+
+
+@lru_cache(maxsize=2)
+def _model(folder: Path, in_bfloat16: bool) -> _Model:
+    """The verified weights of a folder, once a process: PyTorch never lets go of what was recorded."""
+    dtype = torch.bfloat16 if in_bfloat16 else torch.float32
+    return _Model(load_file(folder / "model.safetensors"), dtype)
 
 
 @torch.inference_mode()

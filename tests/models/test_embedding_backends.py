@@ -1,6 +1,7 @@
 """One suite for every way of running the built-in weights; the library's own run is the measure."""
 
 import asyncio
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -210,3 +211,16 @@ async def test_a_model_without_states_of_tokens_gives_vectors_only(tmp_path: Pat
         await embedder.close()
     assert short.pieces.shape == (1, 16) and len(long.pieces) == len(long.spans) > 3
     assert len(short.tokens) == len(long.tokens) == len(long.token_ids) == 0
+
+
+def test_the_weights_are_in_memory_once_however_often_they_are_opened() -> None:
+    """PyTorch keeps what was recorded for good, with the weights in it."""
+
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    MiniLMBackend("float32", 1).forward(["Hello."])
+    before = resident()
+    for _ in range(4):
+        MiniLMBackend("float32", 1).forward(["Hello."])
+    assert resident() - before < 100_000_000, "the weights are 90 MB"
