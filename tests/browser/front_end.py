@@ -176,6 +176,7 @@ class FrontEnd:
 
     def _recent(self, name: str) -> Locator:
         self.command("/closechat")
+        self.rest.welcomed()
         return self.page.locator(f'.recentChat[data-file="{name}"]')
 
     def delete_character(self, name: str) -> None:

@@ -36,10 +36,18 @@ class Rest:
         self._page = page
 
     def watch(self) -> None:
-        """Await that the page is loaded and connected, and begin to count."""
+        """Await that the page is loaded, connected and welcomes its user, and begin to count."""
         self.until("globalThis.SillyTavern?.getContext && !document.querySelector('#preloader')")
         self.until("SillyTavern.getContext().onlineStatus !== 'no_connection'")
+        self.welcomed()
         self._page.evaluate(WATCH)
+
+    def welcomed(self) -> None:
+        """Await the welcome, which SillyTavern shows where no chat is open.
+
+        It would go on writing it into a chat that was opened meanwhile.
+        """
+        self.until("SillyTavern.getContext().chat.some(one => one.extra?.type === 'assistant_message')")
 
     def until(self, condition: str, arg: Any = None) -> None:  # Any: what JavaScript can be given
         """Await that a JavaScript expression, or function of `arg`, is true."""
