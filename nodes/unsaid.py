@@ -112,7 +112,7 @@ class Reader:
     async def _read(self, text: str) -> None:
         await asyncio.sleep(LATER)
         encoding = await self._embedder.encode(text)
-        stored = Stored(self._codec.codes(encoding.tokens), encoding.starts)
+        stored = Stored.at(self._codec.codes(encoding.tokens), encoding.starts)
         self._known[text] = _Read(encoding.pieces, stored)
         while len(self._known) > KEPT_TEXTS:
             self._known.popitem(last=False)

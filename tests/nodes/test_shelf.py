@@ -29,7 +29,8 @@ class Embedder:
         random = np.random.default_rng(len(text))
         pieces = unit(random.normal(size=(PIECES[text], 8)).astype(np.float32))
         self.vectors[text] = pieces
-        return Encoding(pieces, (), pieces, np.zeros(len(pieces), np.int32), np.zeros(len(pieces), np.int32))
+        starts = 7 * np.arange(len(pieces), dtype=np.int32)
+        return Encoding(pieces, (), pieces, np.zeros(len(pieces), np.int32), starts)
 
 
 async def read(reader: Reader) -> None:
@@ -52,6 +53,15 @@ async def test_the_best_piece_counts_and_what_is_read_later_comes_in(monkeypatch
     best = [float((embedder.vectors[text] @ query).max()) for text in texts]
     assert shelf.cosine(query) == pytest.approx(best, abs=1e-6)
     assert first.cosine(query) == pytest.approx([best[3], best[0]], abs=1e-6)
+
+
+async def test_where_the_tokens_of_a_text_stand_is_told_as_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unsaid, "LATER", 0)
+    reader = Reader(Embedder(), TokenCodec.open("random", 8))
+    shelf = Shelf.of(TreeKey("local", "tree"), [Unsaid("lore", 0, "longer")], reader)
+    assert await shelf.codes([1]) == {}
+    await read(reader)
+    assert (await shelf.codes([1]))[1].starts.tolist() == [0, 7, 14, 21]
 
 
 def test_a_shelf_of_nothing_is_near_to_nothing() -> None:
