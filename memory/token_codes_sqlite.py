@@ -8,16 +8,11 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from memory.derived import erase, made_with, opened, tree_files
 from memory.files import tree_path
 from memory.stored import TreeKey
 from memory.token_codes import Stored
-from models.token_codes import CODE_BYTES
 
-STEPS = {kind.itemsize: kind for kind in map(np.dtype, ("<u1", "<u2", "<u4"))}
-"""How steps may be kept, by the bytes that each takes."""
 MAPPED_BYTES = 256 * 1024 * 1024
 """Of a tree's file so much is read as memory: codes of many messages half as fast again."""
 
@@ -113,7 +108,7 @@ class SqliteTokenCodes:
         self._forget_all()
 
     def _write(self, file: Path, items: Mapping[int, Stored]) -> None:
-        rows = [(ref, self._codec, *packed(one)) for ref, one in items.items()]
+        rows = [(ref, self._codec, one.steps, one.packed) for ref, one in items.items()]
         with opened(file, SCHEMA) as database:
             if database is not None:
                 database.execute("BEGIN IMMEDIATE")
@@ -126,11 +121,11 @@ class SqliteTokenCodes:
                 return {}
             database.execute(f"PRAGMA mmap_size = {MAPPED_BYTES}")
             rows = database.execute(
-                "SELECT ref, steps, codes FROM token_codes "
+                "SELECT ref, codes, steps FROM token_codes "
                 "WHERE codec = ? AND ref IN (SELECT value FROM json_each(?))",
                 (self._codec, json.dumps([int(ref) for ref in refs])),
             )
-            return {ref: unpacked(steps, codes) for ref, steps, codes in rows}
+            return {ref: Stored(codes, steps) for ref, codes, steps in rows}
 
     def _count(self, file: Path) -> int:
         with opened(file, SCHEMA) as database:
@@ -142,18 +137,4 @@ class SqliteTokenCodes:
 
 def _bytes_of(one: Stored) -> int:
     """What a message's codes take in memory, with what holds them."""
-    return one.codes.nbytes + one.steps.nbytes + HELD_BYTES
-
-
-def packed(one: Stored) -> tuple[bytes, bytes]:
-    """The steps, in as few bytes as the longest one takes, and the codes."""
-    kind = next(kind for kind in STEPS.values() if one.steps.max(initial=0) <= np.iinfo(kind).max)
-    return one.steps.astype(kind).tobytes(), one.codes.tobytes()
-
-
-def unpacked(steps: bytes, codes: bytes) -> Stored:
-    """What was packed."""
-    size = CODE_BYTES * len(steps) // max(len(codes), 1)
-    return Stored(
-        np.frombuffer(codes, np.uint8).reshape(-1, CODE_BYTES), np.frombuffer(steps, STEPS[size or 1])
-    )
+    return len(one.packed) + len(one.steps) + HELD_BYTES

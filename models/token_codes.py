@@ -81,18 +81,18 @@ def drawn(token_dimension: int) -> Floats:
     return np.vstack([kept, np.zeros((1, DIMENSION), np.float32)])
 
 
-def similarities(query: Floats, texts: Sequence[Codes]) -> Floats:
+def similarities(query: Floats, texts: Sequence[bytes]) -> Floats:
     """Late interaction (Khattab and Zaharia, ColBERT, 2020), not yet summed: shape (query tokens, texts).
 
     For each row of the query (from `TokenCodec.project` or `rows`) the cosine of the text's most similar token,
-    right to a few hundredths; 0 for a text without tokens.
+    right to a few hundredths; 0 for a text without tokens. A text is the codes of its tokens, one after another.
     """
     best = np.zeros((len(texts), len(query)), np.float32)
-    lengths = np.array([len(codes) for codes in texts], np.intp)
+    lengths = np.array([len(codes) for codes in texts], np.intp) // CODE_BYTES
     said = np.flatnonzero(lengths)
     order = said[np.argsort(lengths[said], kind="stable")]
     if len(order):
-        codes = np.concatenate([texts[n] for n in order])
+        codes = np.frombuffer(b"".join([texts[n] for n in order]), np.uint8).reshape(-1, CODE_BYTES)
         find = _in_halves if len(query) >= HALVES_FROM and multiplies_bfloat16() else _in_floats
         best[order] = find(query, codes, lengths[order])
     return np.ascontiguousarray(best.T)

@@ -26,7 +26,7 @@ from nodes.filter import passing
 from nodes.history import HistoryStart
 from nodes.other_chats import Here, OtherChats, begins_with, is_group
 from nodes.query import Query, SaidLine, Wording, query_of, said_line
-from nodes.sight import Ground, Sight, ground_of, look
+from nodes.sight import Ground, Sight, ground_of, look, started
 from nodes.texts import TreeTexts
 from nodes.unsaid import Shelves
 
@@ -71,16 +71,14 @@ class Looking:
     starts: HistoryStart
     others: OtherChats
     shelves: Shelves
-    _begun: OrderedDict[str, asyncio.Task[Begun]] = field(default_factory=OrderedDict)
+    _begun: OrderedDict[str, asyncio.Future[Begun]] = field(default_factory=OrderedDict)
     _kept: OrderedDict[str, Looked] = field(default_factory=OrderedDict)
 
     def ahead(self, state: TurnState, context: TurnContext) -> None:
         """Begin as soon as it is known what a turn asks, while others still read its request."""
         if not looks_for_memory(state, context):
             return
-        task = asyncio.ensure_future(self.begin(state, context))
-        task.add_done_callback(lambda done: done.cancelled() or done.exception())
-        self._begun[state.turn_id] = task
+        self._begun[state.turn_id] = started(self.begin(state, context))
         while len(self._begun) > KEPT_TURNS:
             self._begun.popitem(last=False)
 

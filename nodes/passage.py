@@ -57,7 +57,7 @@ def hits(text: str, query: Query, stored: Stored | None) -> tuple[np.ndarray, np
     By the text's words where its codes are not there.
     """
     wanted = query.kinds == CONTENT
-    if stored is not None and len(stored.codes) and wanted.any():
+    if stored is not None and len(stored) and wanted.any():
         alike = query.tokens[wanted] @ rows(stored.codes).T
         best = alike.argmax(axis=1)
         return stored.starts[best], alike.max(axis=1) ** 2 * query.weights[wanted]

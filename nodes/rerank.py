@@ -79,7 +79,7 @@ class Rerank:
         rows = to_read(sight, np.array(sorted(wanted), np.int32))
         ids = ground.at.ids[rows].tolist()
         stored, mood, named = await asyncio.gather(
-            ground.texts.codes(ids), self._mood(query, sight, ids, context), self._naming(query, sight, rows)
+            sight.codes, self._mood(query, sight, ids, context), self._naming(query, sight, rows)
         )
         found = await asyncio.to_thread(columns, query, sight, rows, stored, mood, named)
         return [

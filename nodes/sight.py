@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,8 @@ from memory.token_codes import Stored
 from models.token_codes import similarities
 from nodes.query import Query
 from nodes.texts import Texts
+
+T = TypeVar("T")
 
 THREAD_LINES = 5_000
 """From so many lines on the quick look runs in a thread."""
@@ -72,6 +75,8 @@ class Sight:
     """Which may be recalled."""
     rows: npt.NDArray[np.intp]
     """The best of these by the quick look, in the path's order."""
+    codes: asyncio.Future[Mapping[int, Stored]]
+    """Of these and their neighbours, those that have any: they are read while it is decided what to look at."""
 
 
 async def ground_of(
@@ -110,15 +115,26 @@ async def look(
     query: Query, ground: Ground, cosine: Floats, allowed: npt.NDArray[np.bool_], limit: int
 ) -> Sight:
     """The quick look: words and sentence vectors of every message, and the `limit` best that are `allowed`."""
-    given = (query, ground, cosine, allowed, limit)
-    return _look(*given) if len(cosine) < THREAD_LINES else await asyncio.to_thread(_look, *given)
-
-
-def _look(query: Query, ground: Ground, cosine: Floats, allowed: npt.NDArray[np.bool_], limit: int) -> Sight:
     asked = query.of_names(ground.at.names)
+    given = (asked, ground, cosine, allowed, limit)
+    first, rows = _look(*given) if len(cosine) < THREAD_LINES else await asyncio.to_thread(_look, *given)
+    codes = started(ground.texts.codes(ground.at.ids[with_neighbours(rows, ground.lines)].tolist()))
+    return Sight(ground, asked, cosine, first, allowed, rows, codes)
+
+
+def _look(
+    asked: Asked, ground: Ground, cosine: Floats, allowed: npt.NDArray[np.bool_], limit: int
+) -> tuple[Floats, npt.NDArray[np.intp]]:
     first = first_scores(asked, cosine, ground.impacts, ground.lines)
     rows = candidates(np.where(allowed, first, -np.inf), limit)
-    return Sight(ground, asked, cosine, first, allowed, rows[allowed[rows]])
+    return first, rows[allowed[rows]]
+
+
+def started(work: Coroutine[Any, Any, T]) -> asyncio.Future[T]:
+    """Begin what may turn out not to be needed: an error is told to those who await it, and to nobody else."""
+    task = asyncio.ensure_future(work)
+    task.add_done_callback(lambda done: done.cancelled() or done.exception())
+    return task
 
 
 def lines_of(at: PathLines) -> Lines:
@@ -189,7 +205,7 @@ def similar(query: Query, ids: Sequence[int], impacts: Floats, stored: Mapping[i
     of_token = np.array([terms.get(stem, -1) for stem in query.stems], np.intp)
     has = np.vstack([impacts > 0, np.zeros((1, len(ids)), bool)])
     found: Floats = np.where(has[of_token], np.float32(MATCHED), np.float32(UNMATCHED))
-    known = [(n, stored[i].codes) for n, i in enumerate(ids) if i in stored and len(stored[i].codes)]
+    known = [(n, stored[i].packed) for n, i in enumerate(ids) if i in stored and len(stored[i])]
     if known:
         found[:, [n for n, _ in known]] = similarities(query.tokens, [codes for _, codes in known])
     return found

@@ -66,7 +66,7 @@ def test_codes_keep_the_cosines_of_what_they_were_made_of(backend: MiniLMBackend
 
 
 def test_each_question_finds_its_answer(backend: MiniLMBackend, codec: TokenCodec) -> None:
-    said = [codec.codes(made.tokens) for made in backend.forward(SAID)]
+    said = [codec.codes(made.tokens).tobytes() for made in backend.forward(SAID)]
     asked = [codec.project(made.tokens) for made in backend.forward(ASKED)]
     assert [int(similarities(query, said).mean(axis=0).argmax()) for query in asked] == list(range(len(SAID)))
 
@@ -119,7 +119,7 @@ def test_similarities_are_their_definition(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(models.token_codes, "HALVES_FROM", 0)
         patch.setattr(models.token_codes, "multiplies_bfloat16", lambda: in_halves)
-        found = similarities(rows(query), texts)
+        found = similarities(rows(query), [text.tobytes() for text in texts])
     assert found.shape == (len(query), len(texts))
     levels = LEVELS / MEAN_LENGTH
     for text, column in zip(texts, found.T, strict=True):
@@ -138,6 +138,7 @@ def test_more_texts_than_are_looked_at_together_are_told_apart(
     drawn = np.random.default_rng(5)
     lengths = [*range(10, 100), 7, 0, 5000]
     texts = [drawn.integers(0, 256, (length, 32)).astype(np.uint8) for length in lengths]
-    found = similarities(np.vstack([rows(codes)[-1:] for codes in texts if len(codes)]), texts)
+    query = np.vstack([rows(codes)[-1:] for codes in texts if len(codes)])
+    found = similarities(query, [codes.tobytes() for codes in texts])
     assert found.argmax(axis=1).tolist() == [*range(91), 92]
     assert (found[:, 91] == 0).all()

@@ -55,7 +55,9 @@ async def test_the_best_piece_counts_and_what_is_read_later_comes_in(monkeypatch
     assert first.cosine(query) == pytest.approx([best[3], best[0]], abs=1e-6)
 
 
-async def test_where_the_tokens_of_a_text_stand_is_told_as_it_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_where_the_tokens_of_a_text_stand_is_told_as_it_was_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(unsaid, "LATER", 0)
     reader = Reader(Embedder(), TokenCodec.open("random", 8))
     shelf = Shelf.of(TreeKey("local", "tree"), [Unsaid("lore", 0, "longer")], reader)
