@@ -111,6 +111,8 @@ class TurnState(Turn):
     """On `continue`: the row in `window` of the message that the reply lengthens."""
     held: int | None = None
     """Position on the path at which the last turn's prompt began its history."""
+    shown_from: int | None = None
+    """Position on the path of the message with which the last turn's window began."""
     moved: list[int] = field(default_factory=list)
     """Path messages whose text the front-end moved into a system message of this request."""
     # emotion

@@ -55,6 +55,7 @@ class SessionLine:
     avatar: str | None = None
     """None: it is not told, and stays as it was."""
     history_from: int | None = None
+    window_from: int | None = None
     last_turn_id: str = ""
     last_new: Sequence[int] = ()
     last_replies: Sequence[int] = ()
@@ -76,6 +77,7 @@ def line_of(session: Session) -> SessionLine:
         person=session.person,
         avatar=session.avatar,
         history_from=session.history_from,
+        window_from=session.window_from,
     )
 
 

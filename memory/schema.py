@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-TREE_VERSION = 5
+TREE_VERSION = 6
 TREE_SCHEMA = (
     "CREATE TABLE IF NOT EXISTS meta(name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
     # `session` is the number of the session that stored the message; `twin` tells equal siblings apart that
@@ -20,7 +20,7 @@ TREE_SCHEMA = (
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, forked_from TEXT NOT NULL,
         left_behind INTEGER NOT NULL, path TEXT NOT NULL, history_from INTEGER, last_turn_id TEXT NOT NULL,
         last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
-        is_group INTEGER NOT NULL DEFAULT 0, person TEXT, avatar TEXT NOT NULL DEFAULT '')""",
+        is_group INTEGER NOT NULL DEFAULT 0, person TEXT, avatar TEXT NOT NULL DEFAULT '', window_from INTEGER)""",
     # Paragraphs that post-processing glued to messages: known ones are cut off before anything is stored.
     "CREATE TABLE IF NOT EXISTS glue(fingerprint INTEGER PRIMARY KEY)",
     """CREATE TABLE IF NOT EXISTS cards(
@@ -62,6 +62,7 @@ TREE_MIGRATIONS = {
     ),
     3: ("ALTER TABLE sessions ADD COLUMN person TEXT",),
     4: ("ALTER TABLE sessions ADD COLUMN avatar TEXT NOT NULL DEFAULT ''",),
+    5: ("ALTER TABLE sessions ADD COLUMN window_from INTEGER",),
 }
 
 CATALOG_VERSION = 4

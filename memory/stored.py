@@ -78,6 +78,8 @@ class Session:
     path: Path
     history_from: int | None
     """Id of the message at which the prompt's history begins, held until it overflows."""
+    window_from: int | None
+    """Id of the message with which the last request's window began."""
     person: str | None = ""
     """OpenAI's `user` as the requests first told it; None: stored before that was kept."""
     avatar: str = ""
@@ -158,6 +160,8 @@ class TurnWrite:
     """Set when the card is new or changed."""
     history_from: int | None = None
     """Position on `path` to be held as the start of the prompt's history."""
+    window_from: int | None = None
+    """Position on `path` of the window's first message."""
     settled: Sequence[Settled] = ()
     """Unsettled messages that are settled: their text is replaced in place, and embedded again."""
     glue: Sequence[int] = ()

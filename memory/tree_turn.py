@@ -93,7 +93,7 @@ def next_session(
     Whose words a chat holds does not change by going on, nor by forking from `base`.
     """
     path = Path(turn.laid.ranges)
-    start = _id_at(path, write.history_from)
+    start, shown = _id_at(path, write.history_from), _id_at(path, write.window_from)
     begun = old or base
     person = (begun.person if begun else "") or write.person
     if old is None:
@@ -113,6 +113,7 @@ def next_session(
             updated_at=now,
             path=path,
             history_from=start,
+            window_from=shown,
         )
     return replace(
         old,
@@ -128,6 +129,7 @@ def next_session(
         updated_at=now,
         path=path,
         history_from=old.history_from if write.history_from is None else start,
+        window_from=old.window_from if write.window_from is None else shown,
     )
 
 

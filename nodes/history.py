@@ -156,6 +156,8 @@ async def history_from(state: TurnState, measured: Measured, ruler: Ruler, said:
     led = shows_names(state)
     counts = await ruler.messages([as_chat(m, led=led) for m in earlier])
     counts += _window_counts(state, measured, path, window_at)
+    if base < shown == window_at and not _slid(state, counts, base, window_at):
+        counts, base, held = counts[shown - base :], shown, None
     if base == 0 and sum(counts) <= measured.room:
         return 0
     limit = max(history_limit(measured.shares, measured.room), kept_tokens(state, measured))
@@ -173,6 +175,22 @@ class HistoryStart:
     async def __call__(self, state: TurnState, owner: str) -> int:
         measured = await self.ruler.measure(state)
         return await history_from(state, measured, self.ruler, self.said, TreeKey(owner, state.tree_id))
+
+
+def _slid(state: TurnState, counts: Sequence[int], base: int, window_at: int) -> bool:
+    """Whether the oldest messages fell out of the front-end's window: it leaves out no more of them than it must
+    for what was said since, and shows them all until it is full. What is missing besides was hidden, or deleted.
+
+    `counts` are the tokens of the path's messages from position `base` on.
+    """
+    if not state.shown_from:
+        return False
+    if state.shown_from >= window_at:
+        return True
+    gone = sum(counts[max(state.shown_from - base, 0) : window_at - base - 1])
+    theirs = [n for n, row in enumerate(state.window) if row["role"] == "user"]
+    since = theirs[-2] + 1 if len(theirs) > 1 else 0
+    return gone <= sum(counts[window_at - base + since :])
 
 
 def _last_row(state: TurnState) -> int:

@@ -152,6 +152,8 @@ def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[s
     lengthened = kind == "continue" and bool(window) and window[-1].role == "assistant"
     on_path = {row["id"] for row in rows}
     shown = Path(alignment.path)
+    marks = (session.history_from, session.window_from) if session else (None, None)
+    held, shown_from = (None if mark is None else shown.position(mark) for mark in marks)
     first = rows[0] if rows else None
     return {
         "change": alignment.change,
@@ -160,7 +162,8 @@ def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[s
         "window": rows,
         "newest": next((r.text for r in reversed(window) if r.index == last_user and r.role == "user"), ""),
         "continues": len(window) - 1 if lengthened else None,
-        "held": shown.position(session.history_from) if session and session.history_from else None,
+        "held": held,
+        "shown_from": shown_from,
         "moved": _moved(shown, first, on_path),
         "settled": [[said.id, said.text, said.fingerprint] for said in alignment.settled],
         "glue": list(alignment.glue),

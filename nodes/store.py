@@ -14,7 +14,7 @@ from memory.path import Path
 from memory.stored import Card, Committed, NewMessage, Settled, TreeKey, TurnWrite
 from memory.transcript import Transcript
 from memory.working import WorkingMemory
-from nodes.history import newest_index
+from nodes.history import first_shown, newest_index
 from nodes.other_chats import is_group
 
 
@@ -62,6 +62,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
         forked_from=state.forked_from,
         card=card_of(state),
         history_from=state.history_from,
+        window_from=first_shown(state) if state.window else None,
         settled=[Settled(*said) for said in state.settled],
         glue=state.glue,
         renamed=[(i, name) for i, name in state.renamed],

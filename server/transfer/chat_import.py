@@ -212,6 +212,7 @@ class _Laying:
             forked_from=place.forked_from,
             left_behind=self.is_older and known is not None and known.left_behind,
             history_from=known.history_from if known else None,
+            window_from=known.window_from if known else None,
         )
         other = place.turned
         turned = [line_of(other)] if other is not None and other.key == place.found.key else []

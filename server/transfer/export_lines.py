@@ -48,6 +48,7 @@ class SessionRow(BaseModel):
     person: str | None = None
     avatar: str | None = None
     history_from: Id | None
+    window_from: Id | None = None
     last_turn_id: str
     last_new: list[Id]
     last_replies: list[Id]

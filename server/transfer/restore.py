@@ -219,6 +219,7 @@ class _Laid:
         return replace(
             line,
             history_from=self._ref(row.history_from),
+            window_from=self._ref(row.window_from),
             last_new=self._refs(row.last_new),
             last_replies=self._refs(row.last_replies),
         )
