@@ -48,6 +48,8 @@ class Turn:
     """Every speaker name known from the request, group members included."""
     is_group: bool = False
     """The request says that it is a group's, whoever else is named in it."""
+    is_whole: bool = False
+    """The request says that it shows all that the chat shows: what else is on the path was hidden or deleted."""
     avatar: str = ""
     """What tells the character from others of the name, where the front-end tells it; a group has none."""
     person: str = ""

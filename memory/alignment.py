@@ -37,11 +37,27 @@ class Alignment:
     apart_from_holes: Change
     """What the change would be if the holes were shown."""
     hole_after: list[int]
-    """For each hole the row after which it stood."""
+    """For each hole the row after which it stood, -1 where it stood before the first one."""
     window: Sequence[Incoming] = ()
     """The window's rows as they were read: `rows` and `path` speak of these."""
     settled: Sequence[Settled] = ()
     glue: Sequence[int] = ()
+
+
+def without_head(alignment: Alignment) -> Alignment:
+    """Nothing stands before the window's first row: what did is absent as holes are, and back when it is shown."""
+    if not alignment.head or not alignment.rows:
+        return alignment
+    path = Path(alignment.path)
+    absent = path.slice(0, alignment.head)
+    return replace(
+        alignment,
+        path=path.between(alignment.head),
+        holes=[*absent, *alignment.holes],
+        hole_after=[-1] * len(absent) + alignment.hole_after,
+        head=0,
+        change="edit" if alignment.change in ("append", "retry") else alignment.change,
+    )
 
 
 def with_moved(alignment: Alignment, moved: set[int]) -> Alignment:
@@ -50,8 +66,9 @@ def with_moved(alignment: Alignment, moved: set[int]) -> Alignment:
     if not back:
         return alignment
     laid = PathBuilder(Path(alignment.path).between(0, alignment.head))
-    for row, stored in enumerate(alignment.rows):
-        laid.add(-row - 1 if stored is None else stored)
+    for row, stored in enumerate([None, *alignment.rows], -1):
+        if row >= 0:
+            laid.add(-row - 1 if stored is None else stored)
         for after, hole in back:
             if after == row:
                 laid.add(hole)

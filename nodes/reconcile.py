@@ -15,6 +15,7 @@ from graph.errors import BadRequest
 from graph.state import ChatMessage, Turn, TurnState
 from memory.align import Aligner, Alignment, align, with_moved
 from memory.aligned import aligned_with
+from memory.alignment import without_head
 from memory.assigned import AssignedTurns
 from memory.files import safe_name
 from memory.glue import unled
@@ -89,6 +90,8 @@ class Reconcile:
         session: Session | None,
     ) -> Alignment:
         alignment = await self._aligned(turn, key, session)
+        if turn.is_whole:
+            alignment = without_head(alignment)
         if not alignment.holes:
             return alignment
         system = "\n".join(text_of(m.get("content")) for m in turn.messages if m["role"] in SYSTEM_ROLES)

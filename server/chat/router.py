@@ -108,6 +108,7 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
         user_name=meant.user_name,
         names=list(meant.names),
         is_group=meant.is_group,
+        is_whole=meant.is_whole,
         person=meant.user,
         avatar=meant.avatar,
         spoken=meant.spoken,

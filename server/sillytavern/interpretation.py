@@ -74,6 +74,8 @@ class Interpretation:
     """Another reply is asked for in the place of the last one, as the tag tells."""
     is_group: bool = False
     """A group answers, as the tag or the prompt's own texts tell."""
+    is_whole: bool = False
+    """The request shows all that the chat shows, as the tag tells."""
     spoken: list[list[Any]] = field(default_factory=list)
     """Index and text of the messages of which somebody said less than they hold, or nothing (JSON)."""
 
@@ -119,5 +121,6 @@ def interpret(
         tagged=tagged,
         again=tag.again and kind == "normal",
         is_group=is_group,
+        is_whole=tag.is_whole,
         spoken=[[i, left[i]] for i in sorted(left)],
     )

@@ -44,6 +44,8 @@ class Tag:
     is_group: bool
     injected: list[tuple[int, str]]
     """Place and text of what the front-end put between the chat's messages: before post-processing."""
+    is_whole: bool
+    """The request shows all that the chat shows: nothing fell out of its window."""
 
 
 def read_tag(
@@ -73,6 +75,7 @@ def read_tag(
         members=members,
         is_group=is_group,
         injected=_injected(metadata.get("injected")),
+        is_whole=_first(metadata, "window") == "whole",
     )
 
 

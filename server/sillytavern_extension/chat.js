@@ -35,6 +35,11 @@ export function hiddenCount(context) {
     return context.chat.filter((message) => message.is_system).length;
 }
 
+/** Messages that a prompt of this type would show if all fitted in: a swipe's is made without the last one. */
+export function visibleCount(context, type) {
+    return context.chat.length - hiddenCount(context) - (type === 'swipe' ? 1 : 0);
+}
+
 function isSaid(message, context) {
     const ignore = context.symbols?.ignore;
     return message.extra?.type !== 'narrator' && !(ignore && message.extra?.[ignore]);

@@ -1,6 +1,6 @@
 /** SillyTavern's side of Emotional RAG: tags requests with their chat, and tells of changes when they happen. */
 
-import { hiddenCount, named, signature, visibleChat } from './chat.js';
+import { hiddenCount, named, signature, visibleChat, visibleCount } from './chat.js';
 import { endpoint, Reporter } from './report.js';
 import { Said } from './said.js';
 import { avatarOf, Prompts, tagOf, toldByUser, withTag } from './tag.js';
@@ -123,7 +123,9 @@ async function beforeRequest(data) {
     if (settings().tag) {
         const chatId = context().getCurrentChatId();
         const injected = said.injected(data.messages, Boolean(data.custom_prompt_post_processing));
-        const tag = tagOf(data, chatId, prompts.kind(data), injected, avatarOf(context()));
+        const isWhole = said.isWhole(data.messages, visibleCount(context(), data.type));
+        const more = { injected, avatar: avatarOf(context()), isWhole };
+        const tag = tagOf(data, chatId, prompts.kind(data), more);
         data.custom_include_body = withTag(data.custom_include_body, tag, yaml.parse);
     }
 }

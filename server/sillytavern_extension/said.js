@@ -7,6 +7,7 @@ const OF_THE_CHAT = /^(chatHistory-|toolCall-|continuePrefill$)/;
 export class Said {
     #chat = null;
     #nobodys = new WeakSet();
+    #shown = new WeakMap();
 
     /** A prompt is being made of these messages; other extensions may still take some away. */
     prompted(chat) {
@@ -24,12 +25,20 @@ export class Said {
             return;
         }
         const said = parts.formatted(this.#chat);
+        if (chat.length && showsAll(chat, said)) {
+            this.#shown.set(chat[0], this.#chat.length);
+        }
         this.#chat = null;
         const names = parts.identifiers();
         const foreign = chat.map((_, n) => names.length === chat.length && !isOfTheChat(names[n]));
         for (const n of nobodys(chat, said, foreign)) {
             this.#nobodys.add(chat[n]);
         }
+    }
+
+    /** Whether a prompt shows a chat of so many visible messages from its first one on: nothing fell out of it. */
+    isWhole(messages, visible) {
+        return messages?.length > 0 && this.#shown.get(messages[0]) === visible;
     }
 
     /**
@@ -77,6 +86,16 @@ export function nobodys(rows, said, foreign) {
         }
     }
     return [...found, ...(doubtful || next >= 0 ? [] : between)];
+}
+
+/** Whether a prompt holds all of the chat's messages, in their order. */
+export function showsAll(rows, said) {
+    const shown = rows.map(keyOf);
+    let next = 0;
+    return said.filter(({ role }) => SPEAKERS.includes(role)).every((message) => {
+        next = shown.indexOf(keyOf(message), next) + 1;
+        return next > 0;
+    });
 }
 
 function isOfTheChat(identifier) {

@@ -52,7 +52,7 @@ export function avatarOf({ groupId, characters, characterId }) {
  * The tag of a request; what is not known is left out. `chat_file` is no twin of `chat_id`: the user's own
  * parameters may name the chat otherwise, and only a file's name is never a branch's too.
  */
-export function tagOf(data, chatId, kind, injected = [], avatar = '') {
+export function tagOf(data, chatId, kind, { injected = [], avatar = '', isWhole = false } = {}) {
     const tag = {
         chat_id: chatId,
         chat_file: chatId,
@@ -62,6 +62,7 @@ export function tagOf(data, chatId, kind, injected = [], avatar = '') {
         user_name: data.user_name,
         group_members: data.group_names,
         injected,
+        window: isWhole ? 'whole' : '',
     };
     return Object.fromEntries(Object.entries(tag).filter(([, value]) => value?.length));
 }

@@ -35,6 +35,7 @@ def test_requests_carry_the_tag_and_what_the_user_wrote(stage: Stage) -> None:
     kinds = [*told, "test"]
     assert asked.tags("kind") == kinds
     assert asked.kinds == [kind if kind not in ("swipe", "regenerate") else "normal" for kind in kinds]
+    assert asked.tags("window") == ["whole"] * 6 + [None, None]
     assert [body["top_k"] for body in asked.bodies] == [40] * len(kinds)
     told = {word for tag in ("chat_id", "chat_file", "character", "note") for word in asked.tags(tag)}
     assert told == {tavern.chat_id(), "Mira", "mine"}
@@ -56,6 +57,29 @@ def test_notes_in_a_speakers_role_are_told_from_the_chat(stage: Stage, role: str
             assert "The storm grows." in prompt and "Tell of the sea." in prompt
         tavern.command("/flushinject storm")
         tavern.command("/note ")
+
+
+@pytest.mark.parametrize("mode", ["", *POST_PROCESSING])
+def test_the_oldest_messages_that_are_hidden_are_absent_from_the_next_request_on(
+    stage: Stage, mode: str
+) -> None:
+    tavern = stage.tavern
+    with silent(stage):
+        tavern.set_post_processing(mode)
+        tavern.send("Good evening.")
+        tavern.send("How is the lamp?")
+        for index in range(3):
+            tavern.hide(index)
+        tavern.send("It rains.")
+        assert stage.of_this_chat() == stage.spoken()
+        for index in range(1, 3):
+            tavern.unhide(index)
+        tavern.swipe_right()
+        assert stage.of_this_chat() == stage.spoken()
+        tavern.delete_one(0)
+        tavern.delete_one(0)
+        tavern.send("And the sea?")
+    assert stage.of_this_chat() == stage.spoken()
 
 
 def test_prompts_in_the_users_role_are_told_from_the_chat(stage: Stage) -> None:

@@ -84,6 +84,11 @@ class Compared:
         return self.tag != "none"
 
     @property
+    def tells_all(self) -> bool:
+        """Whether the last request tells that it shows all of the chat."""
+        return bool(self.asked.get("metadata", {}).get("window"))
+
+    @property
     def id_of_chat(self) -> tuple[str, str]:
         """The chat's id, and whose it is where requests tell that."""
         return self.chat.chat_id, "+".join(self.chat.characters) if self.tells_kind else ""
@@ -98,6 +103,10 @@ class Compared:
         continued, told = self._looks_continued(), tells_user(window, self.style, self.tag)
         doubt = Doubt(self.chat, window, self.chats, self.style, self.merging, known_id, continued, told)
         allowed = [expected, *doubt.allowed(expected)]
+        if self.tells_all:
+            begins = self.chat.said.index(window[0])
+            before = {id(said) for said in self.chat.said[:begins]}
+            allowed = [shown for shown in allowed if not before & {id(s.said) for s in shown}]
         wanted = next((shown for shown in allowed if self._same(got, shown)), None)
         assert wanted is not None, difference(got, lines_of(expected))
         if wanted is not expected:

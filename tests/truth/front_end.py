@@ -83,7 +83,7 @@ def request(chat: Chat, window: Sequence[Said], style: Style, wanted: Wanted, ta
     }
     if tag == "none":
         return body
-    told = tag_of(chat, prompt, style, wanted) if tag == "extension" else yaml_of(chat, wanted)
+    told = tag_of(chat, window, prompt, wanted, style) if tag == "extension" else yaml_of(chat, wanted)
     return body | {"metadata": told}
 
 
@@ -109,8 +109,11 @@ def yaml_of(chat: Chat, wanted: Wanted) -> Message:
     }
 
 
-def tag_of(chat: Chat, prompt: Sequence[Message], style: Style, wanted: Wanted) -> Message:
+def tag_of(
+    chat: Chat, window: Sequence[Said], prompt: Sequence[Message], wanted: Wanted, style: Style
+) -> Message:
     """What the extension tells; of a prompt that is going to be post-processed also what nobody said."""
+    visible = chat.visible[:-1] if wanted.kind == "swipe" else chat.visible
     first = next((n for n, m in enumerate(prompt) if m["role"] != "system"), len(prompt))
     glued = range(first + 1, len(prompt)) if style.mode != "none" else ()
     injected = [[n, prompt[n]["content"]] for n in glued if prompt[n]["role"] == "system"]
@@ -120,6 +123,7 @@ def tag_of(chat: Chat, prompt: Sequence[Message], style: Style, wanted: Wanted) 
         "user_name": chat.user,
         "group_members": members,
         "injected": injected,
+        "window": "whole" if list(window) == visible else "",
     }
     of_chat = {"chat_id": chat.chat_id, "chat_file": chat.chat_id, "kind": wanted.kind}
     return of_chat | {name: told for name, told in who.items() if told}

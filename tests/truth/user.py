@@ -68,7 +68,7 @@ class User(Edits):
         last.at = len(last.swipes)
         last.swipes += self.as_shown(texts)
         last.date_swipes()
-        self.compare(kept, [*self.chat.show(window), Shown(last, last.text)], window)
+        self.compare(kept, [*self.show(window), Shown(last, last.text)], window)
 
     async def continue_reply(self) -> None:
         """The last reply is made longer."""
@@ -79,7 +79,7 @@ class User(Edits):
         more = f" and {self.texts.new()}"
         kept = await self.ask(window, [more], Wanted("continue", last.speaker))
         last.text += more
-        self.compare(kept, self.chat.show(window), window)
+        self.compare(kept, self.show(window), window)
         await self.told_perhaps("reply")
 
     async def impersonate(self) -> None:
@@ -136,7 +136,7 @@ class User(Edits):
             return
         self.chat.said.append(answer)
         self.settle_in_doubt(kept)
-        self.compare(kept, [*self.chat.show(window), Shown(answer, answer.text)], window)
+        self.compare(kept, [*self.show(window), Shown(answer, answer.text)], window)
 
     def _shows_its_shape(self) -> bool:
         """Whether the prompt follows the post-history instructions, and these the character's last message."""

@@ -34,7 +34,7 @@ class World(Compared):
         texts = [self.texts.new()] if texts is None else texts
         shown = [said for said in window if said not in moved]
         kept = await self.ask(shown, texts, Wanted(kind, speaker, moved=moved))
-        expected = self.chat.show(shown, moved)
+        expected = self.show(shown, moved)
         if self.style.start and not texts:
             self.chat.said.append(Said("assistant", speaker, [self.style.start], gone=True))
             expected.append(Shown(self.chat.said[-1], self.style.start))
@@ -42,6 +42,12 @@ class World(Compared):
             self.chat.said.append(Said("assistant", speaker, self.as_shown(texts)))
             expected.append(Shown(self.chat.said[-1], self.chat.said[-1].text))
         self.compare(kept, expected, shown)
+
+    def show(self, window: Sequence[Said], moved: Sequence[Said] = ()) -> list[Shown]:
+        """What memory knows of the chat once a request showed this window: where it tells that this is all of the
+        chat, nothing stands before it."""
+        shown = self.chat.show(window, moved)
+        return [s for s in shown if s.said in (*window, *moved)] if self.tells_all else shown
 
     def as_shown(self, replies: Sequence[str]) -> list[str]:
         """Replies as the chat shows them: with the beginning that they were given."""

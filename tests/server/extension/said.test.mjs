@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-const { nobodys, Said } = await import(`${process.env.EXTENSION}/said.js`);
+const { nobodys, Said, showsAll } = await import(`${process.env.EXTENSION}/said.js`);
 
 const u = (content) => ({ role: 'user', content });
 const a = (content) => ({ role: 'assistant', content });
@@ -71,6 +71,30 @@ test('SillyTavern\'s own names tell its prompts from the chat', () => {
     const identifiers = ['main', 'charDescription', 'chatHistory-4', 'chatHistory-5', 'chatHistory-6', 'custom'];
     assert.deepEqual(told(rows, { identifiers }), [[0, 'Write.'], [5, 'Sure:']]);
     assert.deepEqual(told(rows, { identifiers: identifiers.slice(1) }), [[5, 'Sure:']]);
+});
+
+test('a prompt shows all of the chat where none of its messages is missing', () => {
+    assert.equal(showsAll([s('card'), ...put(CHAT, [0, u('Write.')], [4, NOTE]), s('rules')], CHAT), true);
+    assert.equal(showsAll(put(CHAT, [2, s('Night falls.')]), put(CHAT, [2, s('Narrator')])), true);
+    for (const n of CHAT.keys()) {
+        assert.equal(showsAll(CHAT.toSpliced(n, 1), CHAT), false);
+    }
+    assert.equal(showsAll([...CHAT.slice(1), CHAT[0]], CHAT), false);
+});
+
+test('a prompt is whole where it was made of all that the chat shows', () => {
+    const whole = (rows, chat, visible) => {
+        const said = new Said();
+        said.prompted(chat);
+        said.ready({ chat: rows }, { formatted: (messages) => messages, identifiers: () => [] });
+        return said.isWhole([...rows], visible);
+    };
+    const rows = [s('card'), ...CHAT];
+    assert.equal(whole(rows, CHAT, CHAT.length), true);
+    assert.equal(whole(rows, CHAT, CHAT.length + 1), false, 'an extension took one away before');
+    assert.equal(whole(rows.toSpliced(1, 1), CHAT, CHAT.length), false, 'one fell out of the prompt');
+    assert.equal(new Said().isWhole(rows, CHAT.length), false);
+    assert.equal(new Said().isWhole([], 0), false);
 });
 
 test('a dry run, a prompt without a chat and messages of another prompt tell nothing', () => {

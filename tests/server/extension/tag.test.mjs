@@ -104,8 +104,9 @@ test('the avatar tells characters of one name apart, and is no group\'s', () => 
     assert.equal(avatarOf({ groupId: null, characters, characterId: '1' }), 'Mira_1.png');
     assert.equal(avatarOf({ groupId: '7', characters, characterId: '1' }), '');
     assert.equal(avatarOf({ groupId: null, characters, characterId: undefined }), '');
-    assert.deepEqual(tagOf({ char_name: 'Mira' }, 'c', 'normal', [], 'Mira_1.png'),
+    assert.deepEqual(tagOf({ char_name: 'Mira' }, 'c', 'normal', { avatar: 'Mira_1.png' }),
         { chat_id: 'c', chat_file: 'c', kind: 'normal', character: 'Mira', avatar: 'Mira_1.png' });
+    assert.equal(tagOf({ char_name: 'Mira' }, 'c', 'normal', { isWhole: true }).window, 'whole');
 });
 
 test('each type of SillyTavern has its kind', () => {
