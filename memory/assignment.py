@@ -14,6 +14,9 @@ from memory.stored import Session, TreeKey
 from memory.transcript import TreeView
 from memory.whose import ANYBODY, Whose
 
+TOLD = 4
+"""So many messages and more of a chat are not all left out of a turn's request at once."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
@@ -38,6 +41,8 @@ class Request:
     """The id of a chat that it certainly is not, for it says that it branched off that one."""
     exact: bool = False
     """The chat id names one chat, as a file's name does: branches have ids of their own."""
+    may_be_raw: bool = False
+    """Its front-end shows a chat's messages with each turn, and here one at most and nothing else of a chat."""
     is_file: bool = False
     """The window is a chat's file: all of it, as it was when it was written."""
     prompt: Prompt | None = None
@@ -109,6 +114,11 @@ class Assignment:
         Where the session is known by an id it would be one more."""
         is_lone = len(self.alignment.window) == 1
         return self.session is not None and not self.pinned and is_lone and self.alignment.change == "retry"
+
+    def is_beside(self, request: Request) -> bool:
+        """Whether a request is no turn of the chat that its id names: it shows nothing of what was said there."""
+        is_stranger = self.session is not None and self.pinned and not self.alignment.matched
+        return request.may_be_raw and is_stranger and len(self.session.path if self.session else ()) >= TOLD
 
     def holds_where_known(self) -> bool:
         """Whether the alignment is the one that there is where the session is known: it is no fork of it, nor is

@@ -84,7 +84,8 @@ async def _answer(request: Request, resources: Resources, turns: Turns, chat_id:
     context = turn_context(asked.body, headers, settings, OWNER)
     explain = explains(asked.body, headers)
     turn = turn_of(asked, meant)
-    of_session = session_request(turn, told_whose(asked.body, headers), exact=meant.is_exact)
+    whose = told_whose(asked.body, headers)
+    of_session = session_request(turn, whose, exact=meant.is_exact, may_be_raw=meant.may_be_raw)
     if turn.person and not turn.chat_id and [row.role for row in of_session.window] == ["user"]:
         turn.user_name = turn.person
     run, task = turns.start(turn, of_session, context, streamed=asked.stream, explain=explain)
@@ -117,7 +118,9 @@ def turn_of(asked: ChatRequest, meant: Interpretation) -> Turn:
     )
 
 
-def session_request(turn: Turn, whose: Whose, *, exact: bool = False) -> assignment.Request:
+def session_request(
+    turn: Turn, whose: Whose, *, exact: bool = False, may_be_raw: bool = False
+) -> assignment.Request:
     """What is known of a turn's session."""
     prompt = prompt_of(turn)
     users = {row.speaker for row in prompt.window if row.role == "user"} | {turn.user_name}
@@ -133,6 +136,7 @@ def session_request(turn: Turn, whose: Whose, *, exact: bool = False) -> assignm
         again=turn.again,
         whose=whose,
         exact=exact,
+        may_be_raw=may_be_raw,
         is_group=turn.is_group,
         shows_group=turn.is_group or bool(others),
     )

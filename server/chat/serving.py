@@ -159,11 +159,15 @@ class Turns:
         sessions = self._resources.sessions
         if run.turn.kind in STORED_KINDS:
             async with sessions.turn(request) as assignment:
-                run.assign(assignment, request)
-                with self._resources.assigned.turn(run.turn.turn_id, request, assignment):
-                    self._foresee(run)
-                    await self._stored_turn(run)
-            return
+                is_turn = not assignment.is_beside(request)
+                if is_turn:
+                    run.assign(assignment, request)
+                    with self._resources.assigned.turn(run.turn.turn_id, request, assignment):
+                        self._foresee(run)
+                        await self._stored_turn(run)
+            if is_turn:
+                return
+            run.turn.kind = "raw"
         if run.turn.kind not in ("quiet", "impersonate"):
             await self._fleeting_turn(run)
             return

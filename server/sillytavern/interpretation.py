@@ -24,7 +24,8 @@ What the body alone cannot tell (a tag with `kind` settles each):
 - A prompt of a single message without the line that begins a chat is taken for raw where it does not stream and is
   short or describes nobody.
 - Raw requests that play a role ("You are an expert summarizer"), that stream, or that have three or more
-  messages are taken for normal turns; so is a lone message of a client that names its user.
+  messages are taken for normal turns; so is a lone message of a client that names its user. Not those of one or
+  two messages in a chat with an id that has more: SillyTavern would show them.
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from graph.state import ChatMessage, Kind
+from graph.state import STORED_KINDS, ChatMessage, Kind
 from memory.name_field import in_field
 from nodes.persona import find_card
-from server.sillytavern.kinds import is_sillytaverns, read_kind
+from server.sillytavern.kinds import is_bare, is_sillytaverns, read_kind
 from server.sillytavern.leads import Cast
 from server.sillytavern.markers import DEFAULT, Markers
 from server.sillytavern.names import as_meant, begins_chat, read_names, shows_group
@@ -74,6 +75,9 @@ class Interpretation:
     """Another reply is asked for in the place of the last one, as the tag tells."""
     is_group: bool = False
     """A group answers, as the tag or the prompt's own texts tell."""
+    may_be_raw: bool = False
+    """It came from SillyTavern as a turn, and shows nothing of a chat but one message: where its chat is known to have
+    more, it is none."""
     is_whole: bool = False
     """The request shows all that the chat shows, as the tag tells."""
     spoken: list[list[Any]] = field(default_factory=list)
@@ -109,6 +113,7 @@ def interpret(
     shown = [m | {"content": nudged[i]} if i in nudged else m for i, m in enumerate(messages)]
     left = nudged | {i: text for i, text in spoken(shown, tag.injected, names, markers)}
     is_group = tag.is_group or shows_group(messages, markers)
+    in_doubt = tag.kind is None or tag.kind_is_last
     return Interpretation(
         kind=kind,
         chat_id=tag.chat_id,
@@ -121,6 +126,7 @@ def interpret(
         tagged=tagged,
         again=tag.again and kind == "normal",
         is_group=is_group,
+        may_be_raw=kind in STORED_KINDS and in_doubt and is_theirs and is_bare(messages, markers),
         is_whole=tag.is_whole,
         spoken=[[i, left[i]] for i in sorted(left)],
     )

@@ -31,7 +31,7 @@ def read_kind(
     from_sillytavern = tag.kind_is_last or is_sillytaverns(body, headers)
     if (tag.kind is None or tag.kind_is_last) and _is_about_a_chat(messages):
         return "raw", False
-    if not streams and _is_bare(messages, markers):
+    if not streams and is_bare(messages, markers):
         doubted = tag.kind is None or tag.kind_is_last or (tag.kind == "quiet" and from_sillytavern)
         starts_chat = bool(tag.chat_id or word_of(body.get("user"))) and not from_sillytavern
         bare = _bare_kind(messages, markers, from_sillytavern) if doubted and not starts_chat else None
@@ -57,7 +57,7 @@ def _is_about_a_chat(messages: Sequence[ChatMessage]) -> bool:
     return len(texts) == 1 and texts[0].lstrip().startswith(TASK) and f"\n{ITS_CHAT}" in texts[0]
 
 
-def _is_bare(messages: Sequence[ChatMessage], markers: Markers) -> bool:
+def is_bare(messages: Sequence[ChatMessage], markers: Markers) -> bool:
     """One prompt, with an instruction before it or the answer's beginning after it, and no chat around it."""
     roles = [role_of(message) for message in messages]
     shape = roles[1:] if roles[:1] == ["system"] else roles
