@@ -135,11 +135,12 @@ def dropped_examples(measured: Measured, newest: int) -> set[int]:
     must = measured.total("system") + measured.tools + newest
     over = must - measured.shares.prompt
     if over > 0:
-        s = measured.shares
+        s, system = measured.shares, must - newest
+        shorter = "Shorten the card" if system > newest else "Send less (lower the front-end's context size)"
         raise PromptTooLong(
-            f"The character card and other system text ({must - newest} tokens) and the newest message "
+            f"The character card and other system text ({system} tokens) and the newest message "
             f"({newest}) are {over} tokens too many for a context of {s.context} that keeps {s.response} for "
-            "the answer. Shorten the card, ask for a shorter answer, or use a model with a larger context "
+            f"the answer. {shorter}, ask for a shorter answer, or use a model with a larger context "
             "(CONTEXT_TOKENS).",
             over,
         )

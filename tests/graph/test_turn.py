@@ -220,9 +220,12 @@ async def test_n_answers_are_siblings_and_the_first_is_the_path(machine: Machine
 
 async def test_a_card_that_cannot_fit_says_by_how_much(machine: Machine) -> None:
     machine.system = [{"role": "system", "content": "Mira " * 4000}]
-    with pytest.raises(PromptTooLong, match=r"\d+ tokens too many") as error:
+    with pytest.raises(PromptTooLong, match=r"\d+ tokens too many.*Shorten the card") as error:
         await machine.say("Hello.")
     assert error.value.over > 1000
+    machine.system.clear()
+    with pytest.raises(PromptTooLong, match=r"\d+ tokens too many.*lower the front-end's context size"):
+        await machine.run([{"role": "user", "content": "Mira: Hello. " * 4000}])
     assert await machine.session() is None
     assert not machine.provider.calls
 
