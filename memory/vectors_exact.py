@@ -25,7 +25,7 @@ T = TypeVar("T")
 HOT_TREES = 1_000
 HOT_ROWS = 500_000
 """Rows over all trees held in RAM (768 MB at 384 numbers a row); the tree in use is held in any case."""
-THREAD_ROWS = 5_000
+THREAD_ROWS = 12_000
 """From so many rows on a search runs in a thread, so that the event loop never waits for a millisecond."""
 KEPT = np.dtype("<f2")
 """Half precision: half the file for a cosine that is right to 0.0005."""

@@ -31,8 +31,8 @@ from nodes.texts import Texts
 
 T = TypeVar("T")
 
-THREAD_LINES = 5_000
-"""From so many lines on the quick look runs in a thread."""
+GROUND_LINES, LOOK_LINES = 5_000, 20_000
+"""From so many lines on ground and quick look are taken in a thread: that keeps the event loop a millisecond."""
 NOTES = 4
 """Lines of one speaker, this many in a row, are notes: none is another's neighbour."""
 UNSEEN_COSINE = 0.15
@@ -90,7 +90,7 @@ async def ground_of(
     """What can be known before the query's vectors are; `session` where it is another chat, `whole` where the
     path is the beginning of one."""
     given = (texts, tree, path, terms, session, whole)
-    return _ground(*given) if len(path) < THREAD_LINES else await asyncio.to_thread(_ground, *given)
+    return _ground(*given) if len(path) < GROUND_LINES else await asyncio.to_thread(_ground, *given)
 
 
 def _ground(
@@ -117,7 +117,7 @@ async def look(
     """The quick look: words and sentence vectors of every message, and the `limit` best that are `allowed`."""
     asked = query.of_names(ground.at.names)
     given = (asked, ground, cosine, allowed, limit)
-    first, rows = _look(*given) if len(cosine) < THREAD_LINES else await asyncio.to_thread(_look, *given)
+    first, rows = _look(*given) if len(cosine) < LOOK_LINES else await asyncio.to_thread(_look, *given)
     codes = started(ground.texts.codes(ground.at.ids[with_neighbours(rows, ground.lines)].tolist()))
     return Sight(ground, asked, cosine, first, allowed, rows, codes)
 
