@@ -42,7 +42,7 @@ class Request:
     exact: bool = False
     """The chat id names one chat, as a file's name does: branches have ids of their own."""
     may_be_raw: bool = False
-    """Its front-end shows a chat's messages with each turn, and here one at most and nothing else of a chat."""
+    """Its front-end shows a chat's messages with each turn, and here one at most, and nothing else of the chat."""
     is_file: bool = False
     """The window is a chat's file: all of it, as it was when it was written."""
     prompt: Prompt | None = None

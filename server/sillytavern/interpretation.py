@@ -25,12 +25,12 @@ What the body alone cannot tell (a tag with `kind` settles each):
   short or describes nobody.
 - Raw requests that play a role ("You are an expert summarizer"), that stream, or that have three or more
   messages are taken for normal turns; so is a lone message of a client that names its user. Not those of one or
-  two messages in a chat with an id that has more: SillyTavern would show them.
+  two messages that come with the id and the names of a chat that has more, and tell none of these: turns do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,12 +39,12 @@ from memory.name_field import in_field
 from nodes.persona import find_card
 from server.sillytavern.kinds import is_bare, is_sillytaverns, read_kind
 from server.sillytavern.leads import Cast
-from server.sillytavern.markers import DEFAULT, Markers
+from server.sillytavern.markers import DEFAULT, Markers, text_in
 from server.sillytavern.names import as_meant, begins_chat, read_names, shows_group
 from server.sillytavern.nudges import without_nudges
 from server.sillytavern.pairs import partner_of
 from server.sillytavern.spoken import spoken
-from server.sillytavern.tag import read_tag, word_of
+from server.sillytavern.tag import Tag, read_tag, word_of
 
 NAMES = 200
 """Speaker names taken from a request at most: every message is compared with each."""
@@ -76,8 +76,8 @@ class Interpretation:
     is_group: bool = False
     """A group answers, as the tag or the prompt's own texts tell."""
     may_be_raw: bool = False
-    """It came from SillyTavern as a turn, and shows nothing of a chat but one message: where its chat is known to have
-    more, it is none."""
+    """Its kind is the last generation's, and it shows nothing of a chat but one message, nor names who speaks there:
+    where its chat is known to have more, it is no turn."""
     is_whole: bool = False
     """The request shows all that the chat shows, as the tag tells."""
     spoken: list[list[Any]] = field(default_factory=list)
@@ -113,7 +113,7 @@ def interpret(
     shown = [m | {"content": nudged[i]} if i in nudged else m for i, m in enumerate(messages)]
     left = nudged | {i: text for i, text in spoken(shown, tag.injected, names, markers)}
     is_group = tag.is_group or shows_group(messages, markers)
-    in_doubt = tag.kind is None or tag.kind_is_last
+    is_stale = tag.kind_is_last and kind in STORED_KINDS
     return Interpretation(
         kind=kind,
         chat_id=tag.chat_id,
@@ -126,7 +126,15 @@ def interpret(
         tagged=tagged,
         again=tag.again and kind == "normal",
         is_group=is_group,
-        may_be_raw=kind in STORED_KINDS and in_doubt and is_theirs and is_bare(messages, markers),
+        may_be_raw=is_stale and is_bare(messages, markers) and names_nobody(messages, tag),
         is_whole=tag.is_whole,
         spoken=[[i, left[i]] for i in sorted(left)],
     )
+
+
+def names_nobody(messages: Sequence[ChatMessage], tag: Tag) -> bool:
+    """Whether a prompt names neither the character nor the user that its tag tells; no prompt that a chat is shown in
+    does without, for its card, its main prompt or its lines name one of them."""
+    told = [name for name in (tag.character, tag.user_name, *tag.members) if name]
+    texts = [text_in(message) for message in messages]
+    return bool(tag.character) and not any(name in text for name in told for text in texts)

@@ -37,12 +37,18 @@ export function hiddenCount(context) {
 
 /** Messages that a prompt of this type would show if all fitted in: a swipe's is made without the last one. */
 export function visibleCount(context, type) {
-    return context.chat.length - hiddenCount(context) - (type === 'swipe' ? 1 : 0);
+    const visible = context.chat.filter((message) => !message.is_system && !isIgnored(message, context));
+    return visible.length - (type === 'swipe' ? 1 : 0);
+}
+
+/** Whether an extension keeps a message out of prompts, where it stands in the chat or only in what one is made of. */
+export function isIgnored(message, context) {
+    const ignore = context.symbols?.ignore;
+    return Boolean(ignore && message.extra?.[ignore]);
 }
 
 function isSaid(message, context) {
-    const ignore = context.symbols?.ignore;
-    return message.extra?.type !== 'narrator' && !(ignore && message.extra?.[ignore]);
+    return message.extra?.type !== 'narrator' && !isIgnored(message, context);
 }
 
 function titles(message) {

@@ -1,6 +1,6 @@
 /** SillyTavern's side of Emotional RAG: tags requests with their chat, and tells of changes when they happen. */
 
-import { hiddenCount, named, signature, visibleChat, visibleCount } from './chat.js';
+import { hiddenCount, isIgnored, named, signature, visibleChat, visibleCount } from './chat.js';
 import { endpoint, Reporter } from './report.js';
 import { Said } from './said.js';
 import { avatarOf, Prompts, tagOf, toldByUser, withTag } from './tag.js';
@@ -107,6 +107,7 @@ async function chatParts() {
             identifiers: () => openai.promptManager.messages.flatten()
                 .filter((message) => message.content || message.tool_calls)
                 .map((message) => message.identifier),
+            isIgnored: (message) => isIgnored(message, context()),
         };
     } catch (error) {
         console.info('[Emotional RAG] notes in a speaker\'s role cannot be told from the chat:', error);

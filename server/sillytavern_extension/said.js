@@ -18,7 +18,8 @@ export class Said {
      * CHAT_COMPLETION_PROMPT_READY: looks through a prompt that was made of the chat.
      * @param data `chat`, the prompt's messages, and `dryRun`
      * @param parts `formatted(chat)`: the chat's messages as SillyTavern sends them, oldest first;
-     *     `identifiers()`: its own name of each message of the prompt
+     *     `identifiers()`: its own name of each message of the prompt; `isIgnored(message)`: whether an extension
+     *     keeps a message of the chat out of prompts
      */
     ready({ chat, dryRun }, parts) {
         if (dryRun || !this.#chat) {
@@ -26,7 +27,8 @@ export class Said {
         }
         const said = parts.formatted(this.#chat);
         if (chat.length && showsAll(chat, said)) {
-            this.#shown.set(chat[0], this.#chat.length);
+            const visible = this.#chat.filter((message) => !parts.isIgnored(message)).length;
+            this.#shown.set(chat[0], { visible, rows: [...chat] });
         }
         this.#chat = null;
         const names = parts.identifiers();
@@ -38,7 +40,9 @@ export class Said {
 
     /** Whether a prompt shows a chat of so many visible messages from its first one on: nothing fell out of it. */
     isWhole(messages, visible) {
-        return messages?.length > 0 && this.#shown.get(messages[0]) === visible;
+        const shown = this.#shown.get(messages?.[0]);
+        const there = new Set(messages);
+        return shown?.visible === visible && shown.rows.every((row) => there.has(row));
     }
 
     /**

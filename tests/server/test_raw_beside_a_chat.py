@@ -23,10 +23,16 @@ CARD = [
 ]
 
 
-async def send(live: Live, messages: list[Any], *, stream: bool = False) -> str:
-    """A request with what README's YAML gives, whose kind is the last turn's; the kind that it was taken for."""
-    told = {"chat_id": "chat", "gen_type": "normal", "character": "Mira", "user_name": "Alex"}
-    body = {"messages": messages, "stream": stream, "metadata": told}
+YAML = {"chat_id": "chat", "gen_type": "normal", "character": "Mira", "user_name": "Alex"}
+"""What README's YAML gives: the kind is the last turn's."""
+SET = {"temperature": 1, "top_p": 1, "frequency_penalty": 0, "presence_penalty": 0, "max_tokens": 300}
+
+
+async def send(
+    live: Live, messages: list[Any], *, stream: bool = False, told: dict[str, Any] = YAML, **more: Any
+) -> str:
+    """A request with its tag; the kind that it was taken for."""
+    body = {"messages": messages, "stream": stream, "metadata": told, **more}
     answer = await live.http.post("/v1/chat/completions", json=body, headers=SILLYTAVERN)
     assert answer.status_code == 200, answer.text
     return str(answer.headers["x-turn-kind"])
@@ -57,6 +63,26 @@ async def test_a_turn_that_shows_one_message_of_a_short_chat_is_one(live: Live, 
     assert await send(live, turn([u("Good morning.")], merged=merged)) == "normal"
     shown = await stored(live, "chat")
     assert ("user", "Good morning.") in shown
+
+
+@pytest.mark.parametrize("mode", ["single", "merged"])
+async def test_a_turn_that_shows_one_message_of_a_long_chat_is_one(live: Live, mode: str) -> None:
+    chat = [u("Good evening."), a("Is it?"), u("Can we sail?"), a("No."), u("Why?")]
+    assert await send(live, turn(chat)) == "normal"
+    lone = turn([u("A year later. Still no wind?")], merged=True)
+    if mode == "single":
+        lone = [u("\n\n".join(m["content"] for m in lone))]
+    assert [await send(live, lone), await send(live, lone)] == ["normal", "normal"]
+
+
+@pytest.mark.parametrize("told", [{}, {"chat_id": "chat"}])
+async def test_a_client_that_sends_one_message_at_a_time_goes_on(live: Live, told: dict[str, Any]) -> None:
+    card = s("Mira keeps a lighthouse.")
+    said = [f"Tell me of storm {n}." for n in range(4)]
+    kinds = [await send(live, [card, u(text)], told=told, user="anna", stream=True, **SET) for text in said]
+    assert kinds == ["normal"] * 4
+    [session] = (await live.http.get("/v1/sessions")).json()["data"]
+    assert [text for role, text in await stored(live, session["id"]) if role == "user"] == said
 
 
 async def test_what_was_said_before_asked_again_alone_is_a_turn(live: Live) -> None:

@@ -52,11 +52,18 @@ test('a message with a picture is a message', () => {
     assert.deepEqual(found(CHAT.with(3, picture)), []);
 });
 
+/** How SillyTavern tells what a chat is in a prompt. */
+const parts = (identifiers) => ({
+    formatted: (messages) => messages.filter(({ ignored }) => !ignored),
+    identifiers: () => identifiers,
+    isIgnored: ({ ignored }) => Boolean(ignored),
+});
+
 /** A prompt as SillyTavern makes it, and what of it is told. */
 function told(rows, { chat = CHAT, identifiers = rows.map(() => undefined), dryRun = false, processed = false } = {}) {
     const said = new Said();
     said.prompted(chat);
-    said.ready({ chat: rows, dryRun }, { formatted: (messages) => messages, identifiers: () => identifiers });
+    said.ready({ chat: rows, dryRun }, parts(identifiers));
     return said.injected([...rows], processed);
 }
 
@@ -83,16 +90,20 @@ test('a prompt shows all of the chat where none of its messages is missing', () 
 });
 
 test('a prompt is whole where it was made of all that the chat shows', () => {
-    const whole = (rows, chat, visible) => {
+    const whole = (rows, chat, visible, sent = (all) => [...all]) => {
         const said = new Said();
         said.prompted(chat);
-        said.ready({ chat: rows }, { formatted: (messages) => messages, identifiers: () => [] });
-        return said.isWhole([...rows], visible);
+        said.ready({ chat: rows }, parts([]));
+        return said.isWhole(sent(rows), visible);
     };
     const rows = [s('card'), ...CHAT];
     assert.equal(whole(rows, CHAT, CHAT.length), true);
     assert.equal(whole(rows, CHAT, CHAT.length + 1), false, 'an extension took one away before');
     assert.equal(whole(rows.toSpliced(1, 1), CHAT, CHAT.length), false, 'one fell out of the prompt');
+    assert.equal(whole(rows, CHAT, CHAT.length, (all) => all.toSpliced(3, 1)), false, 'one was taken away behind us');
+    const without = CHAT.map((message, n) => (n < 2 ? { ...message, ignored: true } : message));
+    assert.equal(whole([s('card'), ...CHAT.slice(2)], without, CHAT.length), false, 'for this prompt alone');
+    assert.equal(whole([s('card'), ...CHAT.slice(2)], without, CHAT.length - 2), true, 'in the chat too');
     assert.equal(new Said().isWhole(rows, CHAT.length), false);
     assert.equal(new Said().isWhole([], 0), false);
 });
