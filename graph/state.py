@@ -115,6 +115,8 @@ class TurnState(Turn):
     """Position on the path at which the last turn's prompt began its history."""
     shown_from: int | None = None
     """Position on the path of the message with which the last turn's window began."""
+    most_tokens: int = 0
+    """Of the largest request before, as far as the front-end may send such a one still."""
     moved: list[int] = field(default_factory=list)
     """Path messages whose text the front-end moved into a system message of this request."""
     # emotion

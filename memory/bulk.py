@@ -56,6 +56,7 @@ class SessionLine:
     """None: it is not told, and stays as it was."""
     history_from: int | None = None
     window_from: int | None = None
+    window_tokens: int = 0
     last_turn_id: str = ""
     last_new: Sequence[int] = ()
     last_replies: Sequence[int] = ()
@@ -78,6 +79,7 @@ def line_of(session: Session) -> SessionLine:
         avatar=session.avatar,
         history_from=session.history_from,
         window_from=session.window_from,
+        window_tokens=session.window_tokens,
     )
 
 

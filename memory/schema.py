@@ -20,7 +20,8 @@ TREE_SCHEMA = (
         character TEXT NOT NULL, user_name TEXT NOT NULL, version INTEGER NOT NULL, forked_from TEXT NOT NULL,
         left_behind INTEGER NOT NULL, path TEXT NOT NULL, history_from INTEGER, last_turn_id TEXT NOT NULL,
         last_turn TEXT NOT NULL, created_at REAL NOT NULL, updated_at REAL NOT NULL,
-        is_group INTEGER NOT NULL DEFAULT 0, person TEXT, avatar TEXT NOT NULL DEFAULT '', window_from INTEGER)""",
+        is_group INTEGER NOT NULL DEFAULT 0, person TEXT, avatar TEXT NOT NULL DEFAULT '', window_from INTEGER,
+        window_tokens INTEGER NOT NULL DEFAULT 0)""",
     # Paragraphs that post-processing glued to messages: known ones are cut off before anything is stored.
     "CREATE TABLE IF NOT EXISTS glue(fingerprint INTEGER PRIMARY KEY)",
     """CREATE TABLE IF NOT EXISTS cards(
@@ -62,7 +63,10 @@ TREE_MIGRATIONS = {
     ),
     3: ("ALTER TABLE sessions ADD COLUMN person TEXT",),
     4: ("ALTER TABLE sessions ADD COLUMN avatar TEXT NOT NULL DEFAULT ''",),
-    5: ("ALTER TABLE sessions ADD COLUMN window_from INTEGER",),
+    5: (
+        "ALTER TABLE sessions ADD COLUMN window_from INTEGER",
+        "ALTER TABLE sessions ADD COLUMN window_tokens INTEGER NOT NULL DEFAULT 0",
+    ),
 }
 
 CATALOG_VERSION = 4

@@ -80,6 +80,8 @@ class Session:
     """Id of the message at which the prompt's history begins, held until it overflows."""
     window_from: int | None
     """Id of the message with which the last request's window began."""
+    window_tokens: int
+    """Of the largest request, as far as the front-end may send such a one still; 0: none is known."""
     person: str | None = ""
     """OpenAI's `user` as the requests first told it; None: stored before that was kept."""
     avatar: str = ""
@@ -162,6 +164,7 @@ class TurnWrite:
     """Position on `path` to be held as the start of the prompt's history."""
     window_from: int | None = None
     """Position on `path` of the window's first message."""
+    window_tokens: int | None = None
     settled: Sequence[Settled] = ()
     """Unsettled messages that are settled: their text is replaced in place, and embedded again."""
     glue: Sequence[int] = ()

@@ -112,6 +112,7 @@ def next_line(key: TreeKey, line: SessionLine, laid: LaidBulk, old: Session | No
         path=path,
         history_from=None if line.history_from is None else laid.real(line.history_from),
         window_from=None if line.window_from is None else laid.real(line.window_from),
+        window_tokens=line.window_tokens,
         was_live=bool(line.last_turn_id) if line.version else old is not None and old.was_live,
     )
 

@@ -12,7 +12,7 @@ from memory.stored import Committed, Session, TreeKey
 
 _COLUMNS = (
     "session_id, chat_id, character, user_name, version, forked_from, created_at, updated_at, history_from, "
-    "window_from, left_behind, is_group, person, avatar, path, number, last_turn_id, last_turn"
+    "window_from, window_tokens, left_behind, is_group, person, avatar, path, number, last_turn_id, last_turn"
 )
 _NAMES = _COLUMNS.split(", ")
 
@@ -55,13 +55,14 @@ def save_session(
     last_turn = {"new": list(new_ids), "replies": list(reply_ids)}
     row = connection.execute(
         """INSERT INTO sessions(session_id, chat_id, character, user_name, version, forked_from, left_behind,
-            is_group, person, avatar, path, history_from, window_from, last_turn_id, last_turn, created_at,
-            updated_at)
-        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            is_group, person, avatar, path, history_from, window_from, window_tokens, last_turn_id, last_turn,
+            created_at, updated_at)
+        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
         ON CONFLICT(session_id) DO UPDATE SET chat_id = excluded.chat_id, character = excluded.character,
             user_name = excluded.user_name, version = excluded.version, left_behind = excluded.left_behind,
             is_group = excluded.is_group, person = excluded.person, avatar = excluded.avatar,
             path = excluded.path, history_from = excluded.history_from, window_from = excluded.window_from,
+            window_tokens = excluded.window_tokens,
             last_turn_id = excluded.last_turn_id, last_turn = excluded.last_turn,
             updated_at = excluded.updated_at
         RETURNING number""",
@@ -79,6 +80,7 @@ def save_session(
             json.dumps(session.path.ranges, separators=(",", ":")),
             session.history_from,
             session.window_from,
+            session.window_tokens,
             turn_id,
             json.dumps(last_turn, separators=(",", ":")),
             session.created_at,

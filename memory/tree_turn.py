@@ -114,6 +114,7 @@ def next_session(
             path=path,
             history_from=start,
             window_from=shown,
+            window_tokens=write.window_tokens or 0,
         )
     return replace(
         old,
@@ -130,6 +131,7 @@ def next_session(
         path=path,
         history_from=old.history_from if write.history_from is None else start,
         window_from=old.window_from if write.window_from is None else shown,
+        window_tokens=old.window_tokens if write.window_tokens is None else write.window_tokens,
     )
 
 

@@ -198,6 +198,7 @@ def accounting(measured: Measured, entries: Sequence[Entry]) -> dict[str, int]:
 
     return {
         "context": measured.shares.context,
+        "request": measured.whole,
         "response": measured.shares.response,
         "system": total("system") + measured.tools,
         "examples": total("example"),

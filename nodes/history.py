@@ -28,6 +28,9 @@ from nodes.layout import (
     shares,
 )
 
+FULL = 0.9
+"""Of the largest request: a front-end's window that holds so much is full, as far as its tokens can be counted here."""
+
 
 @dataclass(frozen=True, slots=True)
 class Measured:
@@ -49,6 +52,11 @@ class Measured:
             c if part in ("history", "newest") else 0
             for c, part in zip(self.counts, self.labels, strict=True)
         ]
+
+    @property
+    def whole(self) -> int:
+        """Tokens of all messages and tools."""
+        return sum(self.counts) + self.tools
 
     @property
     def room(self) -> int:
@@ -156,7 +164,7 @@ async def history_from(state: TurnState, measured: Measured, ruler: Ruler, said:
     led = shows_names(state)
     counts = await ruler.messages([as_chat(m, led=led) for m in earlier])
     counts += _window_counts(state, measured, path, window_at)
-    if base < shown == window_at and not _slid(state, counts, base, window_at):
+    if base < shown == window_at and not _slid(state, measured, counts[: shown - base]):
         counts, base, held = counts[shown - base :], shown, None
     if base == 0 and sum(counts) <= measured.room:
         return 0
@@ -177,20 +185,23 @@ class HistoryStart:
         return await history_from(state, measured, self.ruler, self.said, TreeKey(owner, state.tree_id))
 
 
-def _slid(state: TurnState, counts: Sequence[int], base: int, window_at: int) -> bool:
-    """Whether the oldest messages fell out of the front-end's window: it leaves out no more of them than it must
-    for what was said since, and shows them all until it is full. What is missing besides was hidden, or deleted.
+def _slid(state: TurnState, measured: Measured, counts: Sequence[int]) -> bool:
+    """Whether the oldest messages fell out of the front-end's window: that happens when it is full, and not while it
+    shows them all. Otherwise they were hidden, or deleted.
 
-    `counts` are the tokens of the path's messages from position `base` on.
+    `counts` are the tokens of the messages that the prompt would begin with instead.
     """
     if not state.shown_from:
         return False
-    if state.shown_from >= window_at:
-        return True
-    gone = sum(counts[max(state.shown_from - base, 0) : window_at - base - 1])
-    theirs = [n for n, row in enumerate(state.window) if row["role"] == "user"]
-    since = theirs[-2] + 1 if len(theirs) > 1 else 0
-    return gone <= sum(counts[window_at - base + since :])
+    is_full = measured.whole + counts[-1] >= FULL * state.most_tokens
+    return state.shown_from >= first_shown(state) or is_full
+
+
+def most_tokens(state: TurnState) -> int:
+    """Of the largest request, for the next turn: less for each time that the window moved on and was not full."""
+    shown = first_shown(state)
+    moved = state.shown_from is not None and state.shown_from < shown <= state.history_from
+    return max(state.tokens.get("request", 0), int(state.most_tokens * (FULL if moved else 1)))
 
 
 def _last_row(state: TurnState) -> int:

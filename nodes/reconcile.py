@@ -167,6 +167,7 @@ def planned(turn: Turn, session: Session | None, alignment: Alignment) -> dict[s
         "continues": len(window) - 1 if lengthened else None,
         "held": held,
         "shown_from": shown_from,
+        "most_tokens": session.window_tokens if session else 0,
         "moved": _moved(shown, first, on_path),
         "settled": [[said.id, said.text, said.fingerprint] for said in alignment.settled],
         "glue": list(alignment.glue),

@@ -14,7 +14,7 @@ from memory.path import Path
 from memory.stored import Card, Committed, NewMessage, Settled, TreeKey, TurnWrite
 from memory.transcript import Transcript
 from memory.working import WorkingMemory
-from nodes.history import first_shown, newest_index
+from nodes.history import first_shown, most_tokens, newest_index
 from nodes.other_chats import is_group
 
 
@@ -63,6 +63,7 @@ def turn_write(state: TurnState, key: TreeKey) -> TurnWrite:
         card=card_of(state),
         history_from=state.history_from,
         window_from=first_shown(state) if state.window else None,
+        window_tokens=most_tokens(state),
         settled=[Settled(*said) for said in state.settled],
         glue=state.glue,
         renamed=[(i, name) for i, name in state.renamed],

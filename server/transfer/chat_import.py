@@ -213,6 +213,7 @@ class _Laying:
             left_behind=self.is_older and known is not None and known.left_behind,
             history_from=known.history_from if known else None,
             window_from=known.window_from if known else None,
+            window_tokens=known.window_tokens if known else 0,
         )
         other = place.turned
         turned = [line_of(other)] if other is not None and other.key == place.found.key else []

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field, StringConstraints
 
 Id = Annotated[int, Field(ge=1, lt=2**53)]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
 Mark = Annotated[int, Field(ge=-(2**63), lt=2**63)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=1000)]
 Seconds = Annotated[float, Field(allow_inf_nan=False, ge=0, lt=2**40)]
@@ -49,6 +50,7 @@ class SessionRow(BaseModel):
     avatar: str | None = None
     history_from: Id | None
     window_from: Id | None = None
+    window_tokens: Count = 0
     last_turn_id: str
     last_new: list[Id]
     last_replies: list[Id]

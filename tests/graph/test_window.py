@@ -41,4 +41,12 @@ async def test_hidden_ones_do_not_come_back_where_others_have_fallen_out_before(
     for n in (2, 4):
         await shown_from(machine, n, f"And what came after part {n}?")
     assert (await shown_from(machine, 14, "What now?"))["from"] == 14
-    assert (await shown_from(machine, 16, "And then?"))["from"] == 14
+    assert (await shown_from(machine, 14, "And then?"))["from"] == 14
+    assert (await shown_from(machine, 18, "And then?"))["from"] == 18
+
+
+async def test_a_front_end_that_is_given_less_room_slides_again(machine: Machine) -> None:
+    await said(machine, 15)
+    await shown_from(machine, 2, "And what came first?")
+    begins = [(await shown_from(machine, 14 + 2 * n, f"And part {n}?"))["from"] for n in range(12)]
+    assert begins[:2] == [14, 16] and begins[-2] == begins[-3] == begins[-4], begins

@@ -298,7 +298,7 @@ async def test_a_file_of_the_first_version_is_brought_up_to_date(transcript, tur
     await transcript.commit(replace(turn([], ["u:hi"], key=group, session_id="group"), replies=said))
     await transcript.close()
     for key in (KEY, group):
-        for column in ("is_group", "person", "avatar", "window_from"):
+        for column in ("is_group", "person", "avatar", "window_from", "window_tokens"):
             execute(root, f"ALTER TABLE sessions DROP COLUMN {column}", key)
         execute(root, "PRAGMA user_version=1", key)
     again = await SqliteTranscript.open(root, catalog)
@@ -314,7 +314,7 @@ async def test_a_file_of_the_second_version_asks_for_vectors_and_codes(transcrip
     await transcript.close()
     execute(root, "CREATE TABLE vectors(kind TEXT, ref INTEGER, piece INTEGER, weights TEXT, vector BLOB)")
     execute(root, "DROP TABLE kept_lines")
-    for column in ("person", "avatar", "window_from"):
+    for column in ("person", "avatar", "window_from", "window_tokens"):
         execute(root, f"ALTER TABLE sessions DROP COLUMN {column}")
     execute(root, "PRAGMA user_version=2")
     assert catalog.dirty() == []
@@ -345,7 +345,7 @@ async def test_in_a_file_of_the_third_version_a_chat_is_its_users_by_the_name_in
     await transcript.commit(turn([], ["u:hi"], ["a:r"], user_name="ann", character="Mira"))
     await transcript.close()
     catalog.close()
-    for column in ("person", "avatar", "window_from"):
+    for column in ("person", "avatar", "window_from", "window_tokens"):
         execute(root, f"ALTER TABLE sessions DROP COLUMN {column}")
     execute(root, "PRAGMA user_version=3")
     with closing(sqlite3.connect(root / FILE)) as connection:
@@ -367,7 +367,7 @@ async def test_in_a_file_of_the_fourth_version_no_chat_tells_an_avatar_and_the_f
     await transcript.commit(turn([], ["u:hi"], ["a:r"], character="Mira", chat_id="Main", avatar="none yet"))
     await transcript.close()
     catalog.close()
-    for column in ("avatar", "window_from"):
+    for column in ("avatar", "window_from", "window_tokens"):
         execute(root, f"ALTER TABLE sessions DROP COLUMN {column}")
     execute(root, "PRAGMA user_version=4")
     with closing(sqlite3.connect(root / FILE)) as connection:
@@ -388,13 +388,16 @@ async def test_in_a_file_of_the_fourth_version_no_chat_tells_an_avatar_and_the_f
 
 
 async def test_in_a_file_of_the_fifth_version_no_window_is_known(transcript, turn, root, catalog):
-    await transcript.commit(turn([], ["u:hi", "a:r", "u:so"], window_from=1))
-    assert (await transcript.session("local", "s")).window_from == 2
+    await transcript.commit(turn([], ["u:hi", "a:r", "u:so"], window_from=1, window_tokens=7))
+    session = await transcript.session("local", "s")
+    assert (session.window_from, session.window_tokens) == (2, 7)
     await transcript.close()
-    execute(root, "ALTER TABLE sessions DROP COLUMN window_from")
+    for column in ("window_from", "window_tokens"):
+        execute(root, f"ALTER TABLE sessions DROP COLUMN {column}")
     execute(root, "PRAGMA user_version=5")
     again = await SqliteTranscript.open(root, catalog)
-    assert (await again.session("local", "s")).window_from is None
+    session = await again.session("local", "s")
+    assert (session.window_from, session.window_tokens) == (None, 0)
     await again.commit(turn([[1, 3]], ["u:more"], window_from=3))
     await again.commit(turn([[1, 4]], ["u:other"]))
     assert (await again.session("local", "s")).window_from == 4

@@ -95,7 +95,8 @@ async def play(resources: Resources, turns: list[tuple[str, str, str, int]], tre
         write = TurnWrite(
             key, name, f"t{number}", [*kept.ranges, [-1, -1]], [user], replies[: 1 + pick % 2],
             chat_id=f"c-{name}" if pick % 3 else "", character="Mira", forked_from=base if fork else "",
-            card=card, history_from=pick % 4, window_from=pick % 5, is_group=pick == 5, person="ann" * (pick % 2),
+            card=card, history_from=pick % 4, window_from=pick % 5, window_tokens=9 * pick,
+            is_group=pick == 5, person="ann" * (pick % 2),
             glue=[number] if kind == "glue" else (),
         )  # fmt: skip
         done = await transcript.commit(write)

@@ -136,9 +136,12 @@ async def test_what_is_refilled_into_the_prompt_has_its_name_as_the_request_had_
     cast = ("Mira", "Alex", "Tobias", "Alex")
     spoken = [(cast[n % 4], f"Line {n}.") for n in range(8)]
     await play(live, fake, spoken)
-    body = request(spoken, "Mira")
-    shown = list(body["messages"])
-    del body["messages"][2:6]
-    fake.script(says("Hm."))
-    await live.http.post("/v1/chat/completions", json=body)
-    assert fake.calls[-1].body["messages"] == shown
+    for first, refilled in ((2, 2), (6, 2)):
+        body = request(spoken, "Mira")
+        shown = body["messages"][:2] + body["messages"][2 + refilled :]
+        del body["messages"][2 : 2 + first]
+        body["metadata"]["memory_scope"] = "off"
+        fake.script(says("Hm."))
+        await live.http.post("/v1/chat/completions", json=body)
+        assert fake.calls[-1].body["messages"] == shown
+        spoken += [("Mira", "Hm."), *((cast[n % 4], f"And line {n}, a longer one.") for n in range(1, 4))]
