@@ -28,8 +28,9 @@ from nodes.layout import (
     shares,
 )
 
-FULL = 0.9
-"""Of the largest request: a front-end's window that holds so much is full, as far as its tokens can be counted here."""
+FULL, LESS = 0.95, 0.9
+"""Of the largest request: a front-end's window that would hold so much with one message more is full, as far as its
+tokens can be counted here; and what is left of that for each time that it moved on and was not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,10 +199,9 @@ def _slid(state: TurnState, measured: Measured, counts: Sequence[int]) -> bool:
 
 
 def most_tokens(state: TurnState) -> int:
-    """Of the largest request, for the next turn: less for each time that the window moved on and was not full."""
-    shown = first_shown(state)
-    moved = state.shown_from is not None and state.shown_from < shown <= state.history_from
-    return max(state.tokens.get("request", 0), int(state.most_tokens * (FULL if moved else 1)))
+    """Of the largest request, for the next turn; it may be that the front-end sends no such one any longer."""
+    moved = state.shown_from and state.shown_from < first_shown(state) <= state.history_from
+    return max(state.tokens.get("request", 0), int(state.most_tokens * (LESS if moved else 1)))
 
 
 def _last_row(state: TurnState) -> int:
