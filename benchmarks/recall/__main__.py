@@ -1,7 +1,7 @@
 """Recall, measured beside the baselines and the peers: `python -m benchmarks.recall --data FOLDER`.
 
-Writes build/bench/recall.json and the README's chart, and prints tables. With `--only` the figures of the other
-parts stay in the file as they were.
+Writes build/bench/recall.json and the README's chart and table, and prints all tables. With `--only` the
+figures of the other parts stay in the file as they were.
 """
 
 from __future__ import annotations
@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--conversations", type=int, help="only the first so many of each split")
     parser.add_argument("--json", type=Path, default=Path("build/bench/recall.json"))
     parser.add_argument("--chart", type=Path, default=Path("docs/recall.svg"))
+    parser.add_argument("--readme", type=Path, default=Path("README.md"))
     options = parser.parse_args()
     console = Console()
     figures = measured(options, console)
@@ -99,6 +100,7 @@ def main() -> None:
         figures["baselines"] = earlier.get("baselines", {}) | figures["baselines"]
         figures = earlier | figures
     report.write(figures, options.json, options.chart)
+    report.tell(figures, options.readme)
     report.show(figures, console)
 
 

@@ -125,6 +125,38 @@ def write(figures: Figures, file: Path, picture: Path | None) -> None:
         picture.write_text(chart(panels))
 
 
+# the README
+
+
+BEGIN, END = "<!-- recall: written by make bench-recall -->\n", "<!-- recall: end -->"
+HEADINGS = ("R@5", "R@10", "R@25", "R@50", "multi-hop R@10")
+
+
+def tell(figures: Figures, readme: Path) -> None:
+    """Put the table where the README marks it; a README without marks stays as it is."""
+    text = readme.read_text() if readme.is_file() else ""
+    before, begun, rest = text.partition(BEGIN)
+    _, ended, after = rest.partition(END)
+    if begun and ended and "locomo_report" in figures:
+        readme.write_text(before + BEGIN + in_markdown(figures) + END + after)
+
+
+def in_markdown(figures: Figures) -> str:
+    """LoCoMo's recall and the time to answer, a system a line, and what could not be measured."""
+    times = answer_times(figures, "10000")
+    lines = [["system", *HEADINGS, "ms at 10,000 messages, p50 / p95"]]
+    lines.append(["---", *("---:" for _ in lines[0][1:])])
+    for system, row in systems(figures, "locomo", "report").items():
+        spent = " / ".join(f"{ms:g}" for ms in times[system]) if system in times else ""
+        name = f"**{system}**" if system == OURS else system
+        lines.append([name, *(f"{row[c]:.1f}" if c in row else "" for c in COLUMNS["locomo"]), spent])
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    about = f"LoCoMo, sha256 {figures['locomo_data']['sha256'][:16]}, seed {figures['seed']}, percent."
+    unable = figures.get("peers", {}).get("cannot_run", [])
+    missing = "; ".join(f"{one['name']} {one['version']}: {one['reason'].rstrip('.')}" for one in unable)
+    return f"\n{table}\n{about}{f' Not measured: {missing}.' if missing else ''}\n\n"
+
+
 # the chart
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
 
 from benchmarks.recall.chart import LABEL, WIDTH, Bar, Panel, chart
 from benchmarks.recall.data import Conversation, DataSet, Line, Question
-from benchmarks.recall.report import compared, figures_of, panels_of
+from benchmarks.recall.report import BEGIN, END, compared, figures_of, of_dataset, panels_of, tell
 from benchmarks.recall.texts import texts, vocabulary
 
 LINES = tuple(Line(f"D1:{n}", "user", "Alex", f"Line {n}.", float(n)) for n in range(1, 5))
@@ -61,6 +62,29 @@ def test_the_chart_is_drawn_to_scale() -> None:
 
 def test_there_is_no_chart_of_one_system_alone() -> None:
     assert panels_of({"locomo_report": {"r10": 80.0}}) == []
+
+
+def test_the_table_is_put_where_the_readme_marks_it_and_nowhere_else(tmp_path: Path) -> None:
+    figures = {"seed": 1} | of_dataset(
+        dataset("locomo", report=True), {"auto": [[FIRST, HALF, NONE]]}, seed=1
+    )
+    figures |= {
+        "baselines": {"locomo": {"cosine": {"report": {"r5": 12.5, "r10": 25.0}}}},
+        "peers": {"peers": {}, "cannot_run": [{"name": "their", "version": "1", "reason": "needs a key."}]},
+        "speed": {"stored/words": {"10000/10": {"p50_ms": 20.5, "p95_ms": 30.0}}},
+    }
+    readme = tmp_path / "README.md"
+    readme.write_text(f"before\n{BEGIN}old\n{END}\nafter\n")
+    for _ in range(2):
+        tell(figures, readme)
+        text = readme.read_text()
+        assert text.startswith(f"before\n{BEGIN}\n| system |") and text.endswith(f"{END}\nafter\n")
+        assert "| **emotional-rag** | 75.0 | 75.0 | 75.0 | 75.0 | 50.0 | 20.5 / 30 |" in text
+        assert "| cosine | 12.5 | 25.0 |  |  |  |  |" in text
+        assert "their 1: needs a key." in text and "old" not in text
+    readme.write_text("nothing is marked\n")
+    tell(figures, readme)
+    assert readme.read_text() == "nothing is marked\n"
 
 
 def test_common_words_are_in_most_texts_and_the_seed_decides_them() -> None:
