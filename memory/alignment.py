@@ -66,8 +66,9 @@ def with_moved(alignment: Alignment, moved: set[int]) -> Alignment:
     if not back:
         return alignment
     laid = PathBuilder(Path(alignment.path).between(0, alignment.head))
-    for row, stored in enumerate([None, *alignment.rows], -1):
+    for row in range(-1, len(alignment.rows)):
         if row >= 0:
+            stored = alignment.rows[row]
             laid.add(-row - 1 if stored is None else stored)
         for after, hole in back:
             if after == row:

@@ -117,8 +117,9 @@ class Assignment:
 
     def is_beside(self, request: Request) -> bool:
         """Whether a request is no turn of the chat that its id names: it shows nothing of what was said there."""
-        is_stranger = self.session is not None and self.pinned and not self.alignment.matched
-        return request.may_be_raw and is_stranger and len(self.session.path if self.session else ()) >= TOLD
+        if self.session is None or not self.pinned or not request.may_be_raw:
+            return False
+        return len(self.session.path) >= TOLD and not self.alignment.matched
 
     def holds_where_known(self) -> bool:
         """Whether the alignment is the one that there is where the session is known: it is no fork of it, nor is

@@ -165,6 +165,7 @@ class TurnWrite:
     window_from: int | None = None
     """Position on `path` of the window's first message."""
     window_tokens: int | None = None
+    """As in `Session`."""
     settled: Sequence[Settled] = ()
     """Unsettled messages that are settled: their text is replaced in place, and embedded again."""
     glue: Sequence[int] = ()

@@ -99,8 +99,10 @@ def main() -> None:
         earlier = json.loads(options.json.read_text())
         figures["baselines"] = earlier.get("baselines", {}) | figures["baselines"]
         figures = earlier | figures
-    report.write(figures, options.json, options.chart)
-    report.tell(figures, options.readme)
+    is_shortened = options.conversations is not None
+    report.write(figures, options.json, None if is_shortened else options.chart)
+    if not is_shortened:
+        report.tell(figures, options.readme)
     report.show(figures, console)
 
 

@@ -24,8 +24,8 @@ What the body alone cannot tell (a tag with `kind` settles each):
 - A prompt of a single message without the line that begins a chat is taken for raw where it does not stream and is
   short or describes nobody.
 - Raw requests that play a role ("You are an expert summarizer"), that stream, or that have three or more
-  messages are taken for normal turns; so is a lone message of a client that names its user. Not those of one or
-  two messages that come with the id and the names of a chat that has more, and tell none of these: turns do.
+  messages are taken for normal turns; so is a lone message of a client that names its user. One of at most two
+  messages is known for raw once its session is found: it has the id of a chat that has more, and names nobody of it.
 """
 
 from __future__ import annotations

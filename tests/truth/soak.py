@@ -13,6 +13,7 @@ from tests.truth.machine import FrontEndMachine
 from tests.truth.set_ups import SET_UPS
 
 SEED = 1
+"""The same sequences for everybody."""
 AT_ONCE = 500
 """Sequences of one seed: so many have to be driven again to repeat a failure."""
 
