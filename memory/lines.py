@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from sys import intern
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,7 @@ class TreeLines:
         lines._speakers = {(name, role): number for number, (name, role) in enumerate(named["speakers"])}
         lines._calls = Calls.again(lines._names, kept["calls"])
         lines._columns = Columns(**{column.name: kept[column.name] for column in fields(Columns)})
-        terms = {term: number for number, term in enumerate(named["terms"])}
+        terms = {intern(term): number for number, term in enumerate(named["terms"])}
         lines._words = WordIndex(Postings(terms, *(kept[name] for name in POSTINGS)))
         return lines
 

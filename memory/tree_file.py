@@ -33,6 +33,9 @@ from memory.tree_summaries import Summaries
 from memory.tree_turn import grow, lay, next_session, rename, settle, write_turn
 from memory.whose import has_id_of
 
+CACHE_KIB = 256
+"""Of SQLite's pages for each open tree; its default of 2,048 holds much of a chat of 1,000 messages, which the
+operating system's cache does as well."""
 MOST_CARDS = 64
 """Names of cards that are remembered of a tree."""
 
@@ -64,6 +67,7 @@ class TreeFile:
         self.cards: dict[str, Card | None] = {}
         """The latest cards by the names that were asked for; what is there is never changed."""
         self._connection = open_database(path, TREE_SCHEMA, TREE_VERSION, TREE_MIGRATIONS)
+        self._connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         self._read_meta()
 
     def _read_meta(self) -> None:
