@@ -9,11 +9,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from benchmarks.figures import keep
 from benchmarks.recall import baselines, peers, ranked, report, speed
 from benchmarks.recall.data import DataSet, locomo, madial, realistic
 from benchmarks.recall.ours import opened
@@ -62,9 +64,8 @@ def baseline_figures(dataset: DataSet, console: Console) -> Figures:
     return {name: report.figures_of(dataset, rows) for name, rows in rankings.items()}
 
 
-def measured(options: argparse.Namespace, console: Console) -> Figures:
-    """The parts that were asked for, one after the other."""
-    figures: Figures = {"seed": options.seed, "contexts": ranked.described(), "baselines": {}}
+def parts(options: argparse.Namespace, console: Console) -> Iterator[Figures]:
+    """The figures of the parts that were asked for, one part after the other."""
     data: dict[str, DataSet] = {}
     for name in (name for name in DATA if name in options.only):
         dataset = read(name, options.data)
@@ -72,19 +73,18 @@ def measured(options: argparse.Namespace, console: Console) -> Figures:
             console.print(f"Skipped: there is no {name} below {options.data}.")
             continue
         data[name] = shortened(dataset, options.conversations)
-        figures |= asyncio.run(our_figures(data[name], console, options.seed))
-        figures["baselines"][name] = baseline_figures(data[name], console)
+        yield asyncio.run(our_figures(data[name], console, options.seed))
+        yield {"baselines": {name: baseline_figures(data[name], console)}}
     if "peers" in options.only:
         dataset = data.get("locomo") or read("locomo", options.data)
         shown = dataset and shortened(dataset, options.conversations)
-        figures["peers"] = peers.measure(shown, seed=options.seed)
+        yield {"peers": peers.measure(shown, seed=options.seed)}
     if "speed" in options.only:
-        figures["speed"] = speed.measure(options)
-    return figures
+        yield {"speed": speed.measure(options)}
 
 
 def main() -> None:
-    """Measure, print, and write."""
+    """Measure, print, and write; what is finished stays in the file if a later part fails."""
     parser = speed.with_options(argparse.ArgumentParser(description=__doc__))
     parser.add_argument("--data", type=Path, required=True, help="folder with locomo*.json, madial, ...")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=list(PARTS))
@@ -94,14 +94,16 @@ def main() -> None:
     parser.add_argument("--readme", type=Path, default=Path("README.md"))
     options = parser.parse_args()
     console = Console()
-    figures = measured(options, console)
-    if set(options.only) != set(PARTS) and options.json.is_file():
-        earlier = json.loads(options.json.read_text())
-        figures["baselines"] = earlier.get("baselines", {}) | figures["baselines"]
-        figures = earlier | figures
-    is_shortened = options.conversations is not None
-    report.write(figures, options.json, None if is_shortened else options.chart)
-    if not is_shortened:
+    is_whole = set(options.only) == set(PARTS)
+    earlier = {} if is_whole or not options.json.is_file() else json.loads(options.json.read_text())
+    baselines_so_far = earlier.get("baselines", {})
+    figures = earlier | {"seed": options.seed, "contexts": ranked.described()}
+    for part in parts(options, console):
+        baselines_so_far = baselines_so_far | part.get("baselines", {})
+        figures |= part | {"baselines": baselines_so_far}
+        keep(figures, options.json)
+    if options.conversations is None:
+        report.draw(figures, options.chart)
         report.tell(figures, options.readme)
     report.show(figures, console)
 

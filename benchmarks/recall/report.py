@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,11 +115,9 @@ def of_dataset(dataset: DataSet, ranked: dict[str, Rankings], seed: int) -> Figu
     return told
 
 
-def write(figures: Figures, file: Path, picture: Path | None) -> None:
-    """The figures as JSON, and the chart where there is anything to compare with."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(figures, indent=1) + "\n")
-    if picture and (panels := panels_of(figures)):
+def draw(figures: Figures, picture: Path) -> None:
+    """The chart, where there is anything to compare with."""
+    if panels := panels_of(figures):
         picture.parent.mkdir(parents=True, exist_ok=True)
         picture.write_text(chart(panels))
 
